@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/shape.hpp"
+
+namespace tapestry {
+
+/// What is learned: a named array and its gradient. It lives outside tapes; `tape.watch(p)` makes
+/// a variable of it, and backward accumulates into `grad()`. Copying copies value and gradient.
+template <class T = float>
+class Parameter {
+ public:
+  using value_type = T;
+
+  Parameter() = default;
+
+  /// A parameter with the given initial value and, optionally, its name.
+  explicit Parameter(Array<T> value, std::string name = {});
+
+  [[nodiscard]] const Array<T>& value() const { return value_; }
+
+  /// For changing the value in place. Backward refuses to run over a tape that watched the old
+  /// storage, so do not resize it between forward and backward.
+  [[nodiscard]] Array<T>& value() { return value_; }
+
+  /// Sum of the gradients of all backward passes since the last `zero_grad()`; zeros, shaped like
+  /// the value, if there was none.
+  [[nodiscard]] const Array<T>& grad() const;
+
+  /// For setting the gradient by hand: counts as having one from then on.
+  [[nodiscard]] Array<T>& grad();
+
+  /// True once a backward pass has reached this parameter since the last `zero_grad()`.
+  [[nodiscard]] bool has_grad() const { return has_grad_; }
+
+  /// Forgets the gradient. The memory is kept, and the next backward stores instead of adding.
+  void zero_grad() { has_grad_ = false; }
+
+  [[nodiscard]] Shape shape() const { return Shape(value_.shape()); }
+  [[nodiscard]] std::size_t size() const { return value_.size(); }
+
+  /// Name within the model, such as "lstm.weight_ih_l0"; set by `parameters(model)`.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  void set_name(std::string name) { name_ = std::move(name); }
+
+  /// A frozen parameter takes part in the forward pass and receives no gradient.
+  [[nodiscard]] bool requires_grad() const { return requires_grad_; }
+  void set_requires_grad(bool requires_grad) { requires_grad_ = requires_grad; }
+
+  /// Counts updates. Optimizers and loading call `touch()`, so that a backward pass over values
+  /// that have changed since the forward pass is refused instead of being silently wrong.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  void touch() { ++version_; }
+
+  /// For the engine: storage for a gradient shaped like the value. `stored` tells whether it
+  /// already holds one (add) or not (overwrite); it counts as holding one from then on.
+  [[nodiscard]] T* grad_storage(bool& stored);
+
+ private:
+  Array<T> value_;
+  mutable Array<T> grad_;
+  std::string name_;
+  std::uint64_t version_ = 0;
+  bool has_grad_ = false;
+  bool requires_grad_ = true;
+};
+
+extern template class Parameter<float>;
+extern template class Parameter<double>;
+
+}  // namespace tapestry
