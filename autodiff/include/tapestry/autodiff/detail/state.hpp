@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+// What a tape consists of. Users see it through Tape and Variable.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/arena.hpp"
+#include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/parameter.hpp"
+#include "tapestry/autodiff/shape.hpp"
+
+namespace tapestry {
+
+/// What kind of region a scope marks; drawings group by it.
+enum class ScopeKind : std::uint8_t { module, layer, step };
+
+/// What a value is to the reader of a graph.
+enum class Role : std::uint8_t { parameter, input, constant, op };
+
+namespace detail {
+
+inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
+/// A value on the tape: the output of a node, or a leaf.
+template <class T>
+struct Entry {
+  T* data = nullptr;
+  T* grad = nullptr;
+  Parameter<T>* parameter = nullptr;  // of a watched parameter
+  Shape shape;
+  std::uint32_t node = none;  // what computed it
+  std::uint32_t generation = 0;
+  std::uint32_t handles = 0;  // variables that refer to it
+  std::uint32_t name = none;
+  std::uint32_t scope = 0;
+  std::uint32_t pass = 0;  // the backward pass that `grad` is from
+  std::uint16_t output = 0;
+  Role role = Role::op;
+  bool requires_grad : 1 = false;
+  bool saved : 1 = false;      // some rule reads the value
+  bool borrowed : 1 = false;   // `data` belongs to another entry or a parameter
+  bool lent : 1 = false;       // another entry borrows `data`
+  bool grad_borrowed : 1 = false;
+  bool retain_grad : 1 = false;
+  bool pending : 1 = false;    // inside a rule: not computed yet, its destination is not known
+  bool released : 1 = false;   // backward gave the value's memory back
+
+  [[nodiscard]] std::size_t bytes() const { return shape.size() * sizeof(T); }
+};
+
+/// One application of an op.
+template <class T>
+struct Node {
+  const OpInfo<T>* info = nullptr;
+  void* op = nullptr;
+  std::uint32_t first_input = 0;  // into `edges`
+  std::uint32_t input_count = 0;
+  std::uint32_t first_output = 0;  // into `entries`
+  std::uint32_t output_count = 0;
+  std::uint32_t scope = 0;
+};
+
+struct ScopeEntry {
+  std::uint32_t parent = 0;
+  std::uint32_t name = none;
+  ScopeKind kind = ScopeKind::module;
+  std::int64_t number = -1;  // of a layer or step
+};
+
+/// Where a tape can be rewound to.
+struct Position {
+  std::uint32_t entries = 0;
+  std::uint32_t nodes = 0;
+  std::uint32_t edges = 0;
+  std::uint32_t attachments = 0;
+  std::uint32_t watched = 0;
+};
+
+/// Texts by number, each stored once.
+class Names {
+ public:
+  std::uint32_t intern(std::string_view text);
+  [[nodiscard]] const std::string& operator[](std::uint32_t id) const { return *texts_[id]; }
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
+  std::vector<const std::string*> texts_;
+};
+
+/// Regions of the model. Like names, they stay known when the tape is cleared, so that the second
+/// step allocates nothing for them.
+class Scopes {
+ public:
+  explicit Scopes(Names& names);
+  std::uint32_t open(std::uint32_t parent, std::string_view name, ScopeKind kind,
+                     std::int64_t number);
+  [[nodiscard]] const ScopeEntry& operator[](std::uint32_t id) const { return entries_[id]; }
+
+  /// "step 3", "lstm".
+  [[nodiscard]] std::string label(std::uint32_t id) const;
+
+  /// All labels from the outermost scope inwards, joined by ", ".
+  [[nodiscard]] std::string path(std::uint32_t id) const;
+
+ private:
+  struct Key {
+    std::uint32_t parent;
+    std::uint32_t name;
+    std::int64_t number;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& k) const;
+  };
+  Names* names_;
+  std::vector<ScopeEntry> entries_;
+  std::unordered_map<Key, std::uint32_t, Hash> ids_;
+};
+
+template <class T>
+class TapeState {
+ public:
+  TapeState();
+  ~TapeState();
+  TapeState(const TapeState&) = delete;
+  TapeState& operator=(const TapeState&) = delete;
+
+  // Handles ------------------------------------------------------------------------------------
+  [[nodiscard]] bool alive(std::uint32_t index, std::uint32_t generation) const {
+    return index < entries.size() && entries[index].generation == generation;
+  }
+  void retain(std::uint32_t index, std::uint32_t generation) {
+    ++handle_total_;
+    if (alive(index, generation)) ++entries[index].handles;
+  }
+  void drop(std::uint32_t index, std::uint32_t generation) noexcept {
+    if (alive(index, generation)) --entries[index].handles;
+    if (--handle_total_ == 0 && orphaned_) delete this;
+  }
+
+  /// The tape is gone; handles may remain, and keep this alive as long as they do.
+  void orphan();
+
+  // Building -----------------------------------------------------------------------------------
+  /// Adds a leaf that owns uninitialised memory of the given shape.
+  std::uint32_t add_leaf(const Shape& shape, Role role, bool requires_grad, std::string_view name);
+
+  /// Adds a leaf that reads the parameter's storage.
+  std::uint32_t watch(Parameter<T>& parameter);
+
+  /// Adds a leaf that reads the data of `source` and has no gradient.
+  std::uint32_t detach(std::uint32_t source);
+
+  /// Applies an op: checks shapes, computes, and (when recording) remembers how. Returns the index
+  /// of the first output. Throws what the op's `infer` throws, with the place added; the tape is
+  /// then as it was.
+  std::uint32_t apply(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs);
+
+  /// Copies bytes that an op needs for as long as its node exists.
+  void* attach(const void* data, std::size_t bytes);
+
+  /// Computes a value whose computation was put off, into memory of its own or into `target`.
+  void materialize(std::uint32_t index);
+  void materialize_into(std::uint32_t index, const Out<T>& target);
+
+  /// Scratch for the inputs of ops with any number of them, kept for its capacity.
+  std::vector<std::uint32_t> many_inputs;
+
+  // Reading ------------------------------------------------------------------------------------
+  /// Name for messages and drawings: the given one, else the op's or the role's.
+  [[nodiscard]] std::string display_name(std::uint32_t index) const;
+  [[nodiscard]] std::string place() const { return scopes.path(scope); }
+
+  /// Throws StaleVariable, GradientError: why the handle or value cannot be used by `op`.
+  [[noreturn]] void throw_stale(std::string_view op, std::uint32_t index) const;
+  void check_available(std::string_view op, std::uint32_t index) const;
+
+  // Memory and order ---------------------------------------------------------------------------
+  [[nodiscard]] Position position() const;
+
+  /// Drops all that came after; `renumber` makes handles to the dropped values stale.
+  void truncate(const Position& position, bool renumber);
+  void clear();
+  [[nodiscard]] T* allocate(const Shape& shape) {
+    return static_cast<T*>(arena.allocate(shape.size() * sizeof(T)));
+  }
+  void release_data(Entry<T>& entry);
+  void release_grad(Entry<T>& entry);
+
+  /// Storage for a gradient of entry `index` in the current pass.
+  Out<T> grad_target(std::uint32_t index);
+
+  /// Whether the entry holds a gradient: for leaves any, for others one of the current pass.
+  [[nodiscard]] bool has_grad(const Entry<T>& entry) const {
+    return entry.grad != nullptr && (entry.node == none || entry.pass == pass);
+  }
+
+  std::vector<Entry<T>> entries;
+  std::vector<Node<T>> nodes;
+  std::vector<std::uint32_t> edges;  // inputs of all nodes, one after another
+  Names names;
+  Scopes scopes;
+  Arena arena;
+  std::uint32_t generation = 1;
+  std::uint32_t cleared = 1;  // the generation that the last clear() began
+  std::uint32_t scope = 0;  // the innermost open one
+  std::uint32_t pass = 0;   // backward passes since the tape was made
+  bool recording = true;
+  bool primitive = false;   // fused ops are recorded as their expansion
+  bool retain_all = false;  // backward keeps every value and gradient
+  bool in_rule = false;     // a gradient rule is running, and not recording
+  [[nodiscard]] std::uint64_t handle_total() const { return handle_total_; }
+
+ private:
+  struct Attachment {
+    void* data;
+    std::size_t bytes;
+  };
+  struct Watched {
+    std::uint32_t entry;
+    const T* data;
+    std::uint64_t version;
+  };
+
+  std::uint32_t push_outputs(const OpInfo<T>& info, const void* op,
+                             std::span<const std::uint32_t> inputs, bool put_off);
+  void push_node(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs,
+                 std::uint32_t first_output, std::uint32_t outputs);
+  void run_forward(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs,
+                   std::uint32_t first_output, std::size_t outputs);
+  bool borrow(const OpInfo<T>& info, const void* op, std::uint32_t input, std::uint32_t output);
+
+  std::vector<Attachment> attachments_;
+  std::vector<Watched> watched_;
+  std::vector<std::uint32_t> destructible_;  // nodes whose op must be destroyed
+  std::vector<const Shape*> in_shapes_;      // scratch of apply, kept for their capacity
+  std::vector<Shape> out_shapes_;
+  std::vector<In<T>> ins_;
+  std::vector<Out<T>> outs_;
+  std::uint64_t handle_total_ = 0;
+  bool orphaned_ = false;
+
+ public:
+  /// Throws GradientError when a watched parameter has changed since; `op` is what needs it.
+  void check_watched(std::string_view op) const;
+};
+
+extern template class TapeState<float>;
+extern template class TapeState<double>;
+
+}  // namespace detail
+}  // namespace tapestry

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/parameter.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry {
+
+/// Marks what is computed while it lives as part of a region: "lstm", "layer 0", "step 3".
+/// Messages name the open regions, and drawings group by them.
+template <class T = float>
+class [[nodiscard]] Scope {
+ public:
+  Scope(detail::TapeState<T>& state, std::string_view name, ScopeKind kind, std::int64_t number)
+      : state_(&state), outer_(state.scope) {
+    state.scope = state.scopes.open(outer_, name, kind, number);
+  }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  ~Scope() { state_->scope = outer_; }
+
+ private:
+  detail::TapeState<T>* state_;
+  std::uint32_t outer_;
+};
+
+/// Restores one of the tape's switches when it goes out of scope.
+class [[nodiscard]] Switched {
+ public:
+  Switched(bool& flag, bool value) : flag_(&flag), before_(flag) { flag = value; }
+  Switched(const Switched&) = delete;
+  Switched& operator=(const Switched&) = delete;
+  ~Switched() { *flag_ = before_; }
+
+ private:
+  bool* flag_;
+  bool before_;
+};
+
+/// A record of a computation: values and the ops that made them, in the order they were computed,
+/// which makes backward a loop from the end. There is no global tape; any number live side by side,
+/// each used by one thread at a time. Tapes are neither copied nor moved.
+template <class T = float>
+class Tape {
+ public:
+  using value_type = T;
+
+  Tape() : state_(new detail::TapeState<T>()) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+  ~Tape() { state_->orphan(); }
+
+  /// A leaf with a gradient. The value is copied.
+  Variable<T> variable(const Array<T>& value, std::string_view name = {});
+
+  /// A leaf without a gradient. The value is copied.
+  Variable<T> constant(const Array<T>& value, std::string_view name = {});
+
+  /// A use of a parameter: a leaf that reads the parameter's storage and whose gradient is added to
+  /// the parameter's. Each call makes a leaf of its own, in the scopes that are open, so that uses
+  /// at several time steps can be told apart. The parameter must outlive the tape's use of it.
+  Variable<T> watch(Parameter<T>& parameter);
+
+  /// Forgets everything but keeps the memory, so that repeating a computation allocates nothing.
+  /// All variables of the tape become stale.
+  void clear() { state_->clear(); }
+
+  /// A position to which the tape can be rewound.
+  class Mark {
+    friend class Tape;
+    detail::Position position;
+    std::uint32_t generation = 0;
+  };
+  [[nodiscard]] Mark mark() const;
+
+  /// Forgets all that was recorded after `mark` was taken; variables from before stay valid.
+  /// Throws StaleVariable when the tape has since been cleared or rewound to before the mark.
+  void rewind(const Mark& mark);
+
+  /// Opens a scope until the returned object is destroyed: a named part of the model, one of its
+  /// layers, a time step.
+  Scope<T> scope(std::string_view name) { return {*state_, name, ScopeKind::module, -1}; }
+  Scope<T> layer(std::size_t number) { return numbered("layer", ScopeKind::layer, number); }
+  Scope<T> step(std::size_t number) { return numbered("step", ScopeKind::step, number); }
+
+  /// Whether ops are remembered for backward and drawing. Values are computed either way.
+  [[nodiscard]] bool recording() const { return state_->recording; }
+  void set_recording(bool on) { state_->recording = on; }
+
+  /// Switches recording off until the returned object is destroyed.
+  Switched no_grad() { return {state_->recording, false}; }
+
+  /// Whether fused ops are recorded as their definition in primitive ops, for study.
+  [[nodiscard]] bool primitive() const { return state_->primitive; }
+  void set_primitive(bool on) { state_->primitive = on; }
+
+  /// Whether backward keeps the values and gradients of all intermediate results. By default it
+  /// gives back the memory of those above 4 KiB that no rule needs, that no variable refers to and
+  /// that have no name.
+  [[nodiscard]] bool retains_all() const { return state_->retain_all; }
+  void retain_all(bool on = true) { state_->retain_all = on; }
+
+  /// Gradients of sum_i sum(seeds[i] * roots[i]) in one pass. An empty `seeds` means ones, and
+  /// then all roots must be scalars. Throws GradientError, ShapeError, StaleVariable.
+  void backward(std::span<const Variable<T>> roots, std::span<const Array<T>> seeds = {});
+
+  /// Forgets the gradients of the tape's variables (not those of parameters).
+  void zero_grad();
+
+  /// Number of values on the tape.
+  [[nodiscard]] std::size_t size() const { return state_->entries.size(); }
+
+  /// Bytes of values and gradients in use now, at most so far, and taken from the heap.
+  [[nodiscard]] std::size_t memory_used() const { return state_->arena.used(); }
+  [[nodiscard]] std::size_t memory_peak() const { return state_->arena.peak(); }
+  [[nodiscard]] std::size_t memory_reserved() const { return state_->arena.reserved(); }
+
+  /// For the engine and tools.
+  [[nodiscard]] detail::TapeState<T>& state() { return *state_; }
+  [[nodiscard]] const detail::TapeState<T>& state() const { return *state_; }
+
+ private:
+  Scope<T> numbered(std::string_view name, ScopeKind kind, std::size_t number) {
+    return {*state_, name, kind, static_cast<std::int64_t>(number)};
+  }
+  Variable<T> leaf(const Array<T>& value, Role role, std::string_view name);
+
+  detail::TapeState<T>* state_;  // shared with the variables; the last of them deletes it
+};
+
+extern template class Tape<float>;
+extern template class Tape<double>;
+
+}  // namespace tapestry

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/shape.hpp"
+
+namespace tapestry {
+
+template <class T>
+class Tape;
+
+/// A value on a tape: a small handle, cheap to copy. It does not keep the tape's memory; using a
+/// handle whose tape was cleared, rewound past it or destroyed throws StaleVariable. Like its tape,
+/// it must be used by one thread at a time. A default-constructed variable refers to nothing.
+template <class T = float>
+class Variable {
+ public:
+  using value_type = T;
+
+  Variable() = default;
+
+  /// For the engine: the value `index` of a tape.
+  Variable(detail::TapeState<T>& state, std::uint32_t index)
+      : state_(&state), index_(index), generation_(state.entries[index].generation) {
+    state.retain(index_, generation_);
+  }
+  Variable(const Variable& other) noexcept
+      : state_(other.state_), index_(other.index_), generation_(other.generation_) {
+    if (state_) state_->retain(index_, generation_);
+  }
+  Variable(Variable&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)),
+        index_(other.index_),
+        generation_(other.generation_) {}
+  Variable& operator=(Variable other) noexcept {
+    std::swap(state_, other.state_);
+    std::swap(index_, other.index_);
+    std::swap(generation_, other.generation_);
+    return *this;
+  }
+  ~Variable() {
+    if (state_) state_->drop(index_, generation_);
+  }
+
+  /// The value, as a view into the tape's memory. Throws StaleVariable.
+  [[nodiscard]] View<T> value() const&;
+
+  /// The value of a variable that is about to go away, as an array of its own: its place on the
+  /// tape may be reused once no variable refers to it.
+  [[nodiscard]] Array<T> value() const&&;
+
+  /// Gradient of what `backward` was last called on. Zeros when a backward pass ran and did not
+  /// depend on this variable. Throws GradientError when none has run yet, or when the variable
+  /// needs no gradient, being computed from constants only.
+  [[nodiscard]] View<T> grad() const&;
+  [[nodiscard]] Array<T> grad() const&&;
+
+  /// The only element. Throws ShapeError when there are several.
+  [[nodiscard]] T item() const;
+
+  [[nodiscard]] const Shape& shape() const;
+  [[nodiscard]] std::size_t size() const { return shape().size(); }
+
+  /// The given name, or else that of the op that computed it.
+  [[nodiscard]] std::string name() const;
+
+  /// Gives the value a name for messages, drawings and path listings; returns the same variable.
+  Variable named(std::string_view name) const;
+
+  /// Gradients of this scalar by all variables and watched parameters it depends on.
+  /// Throws GradientError when it is not a scalar or depends on none.
+  void backward() const;
+
+  /// The same for any shape, weighted by `seed`, which is shaped like this variable: computes the
+  /// gradients of sum(seed * this). Throws ShapeError when the shapes differ.
+  void backward(const Array<T>& seed) const;
+
+  /// The same value as a constant: gradients stop here. No copy is made.
+  [[nodiscard]] Variable detach() const;
+
+  /// Whether gradients flow through this variable.
+  [[nodiscard]] bool requires_grad() const;
+
+  /// Number of this value on its tape, in the order of computation.
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+
+  /// Whether this handle still refers to a value. Never throws.
+  [[nodiscard]] bool valid() const { return state_ && state_->alive(index_, generation_); }
+
+  /// For the engine: the tape, after checking that the handle is valid on behalf of `op`.
+  [[nodiscard]] detail::TapeState<T>& state(std::string_view op) const {
+    if (!valid()) throw_invalid(op);
+    return *state_;
+  }
+
+ private:
+  [[noreturn]] void throw_invalid(std::string_view op) const;
+
+  detail::TapeState<T>* state_ = nullptr;
+  std::uint32_t index_ = 0;
+  std::uint32_t generation_ = 0;
+};
+
+extern template class Variable<float>;
+extern template class Variable<double>;
+
+}  // namespace tapestry

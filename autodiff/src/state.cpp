@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/autodiff/detail/state.hpp"
+
+#include <cstring>
+
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry::detail {
+
+template <class T>
+TapeState<T>::TapeState() : scopes(names) {}
+
+template <class T>
+TapeState<T>::~TapeState() {
+  clear();
+}
+
+template <class T>
+void TapeState<T>::orphan() {
+  clear();
+  orphaned_ = true;
+  if (handle_total_ == 0) delete this;
+}
+
+template <class T>
+std::uint32_t TapeState<T>::add_leaf(const Shape& shape, Role role, bool requires_grad,
+                                     std::string_view name) {
+  Entry<T> entry;
+  entry.shape = shape;
+  entry.generation = generation;
+  entry.scope = scope;
+  entry.role = role;
+  entry.requires_grad = requires_grad;
+  if (!name.empty()) entry.name = names.intern(name);
+  entries.push_back(entry);
+  try {
+    entries.back().data = allocate(shape);
+  } catch (...) {
+    entries.pop_back();
+    throw;
+  }
+  return static_cast<std::uint32_t>(entries.size() - 1);
+}
+
+template <class T>
+std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
+  Entry<T> entry;
+  entry.data = parameter.value().data();
+  entry.parameter = &parameter;
+  entry.shape = parameter.shape();
+  entry.generation = generation;
+  entry.scope = scope;
+  entry.role = Role::parameter;
+  entry.requires_grad = parameter.requires_grad();
+  entry.borrowed = true;
+  if (!parameter.name().empty()) entry.name = names.intern(parameter.name());
+  const auto index = static_cast<std::uint32_t>(entries.size());
+  watched_.push_back({index, entry.data, parameter.version()});
+  entries.push_back(entry);
+  return index;
+}
+
+template <class T>
+std::uint32_t TapeState<T>::detach(std::uint32_t source) {
+  Entry<T> entry;
+  entry.data = entries[source].data;
+  entry.shape = entries[source].shape;
+  entry.generation = generation;
+  entry.name = entries[source].name;
+  entry.scope = scope;
+  entry.role = Role::constant;
+  entry.borrowed = true;
+  entries[source].lent = true;
+  entries.push_back(entry);
+  return static_cast<std::uint32_t>(entries.size() - 1);
+}
+
+template <class T>
+std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
+                                  std::span<const std::uint32_t> inputs) {
+  for (const std::uint32_t i : inputs)
+    if (entries[i].pending) materialize(i);
+  const Position before = position();
+  try {
+    // Within a rule, an op that can add to its destination waits until that is known.
+    const bool put_off = in_rule && info.accumulates;
+    const std::uint32_t first = push_outputs(info, op, inputs, put_off);
+    const std::size_t count = entries.size() - first;
+    if (recording || put_off)
+      push_node(info, op, inputs, first, static_cast<std::uint32_t>(count));
+    if (!put_off && !borrow(info, op, inputs.empty() ? none : inputs[0], first)) {
+      for (std::size_t j = 0; j < count; ++j) entries[first + j].data = allocate(out_shapes_[j]);
+      run_forward(info, op, inputs, first, count);
+    }
+    return first;
+  } catch (Error& error) {
+    truncate(before, false);
+    error.add_place(place());
+    throw;
+  } catch (...) {
+    truncate(before, false);
+    throw;
+  }
+}
+
+template <class T>
+std::uint32_t TapeState<T>::push_outputs(const OpInfo<T>& info, const void* op,
+                                         std::span<const std::uint32_t> inputs, bool put_off) {
+  bool requires_grad = false;
+  in_shapes_.clear();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    in_shapes_.push_back(&entries[inputs[i]].shape);
+    requires_grad |= entries[inputs[i]].requires_grad && info.differentiable(i);
+  }
+  out_shapes_.resize(info.output_count(op));
+  info.infer(op, in_shapes_, out_shapes_.data());
+
+  Entry<T> entry;
+  entry.generation = generation;
+  entry.scope = scope;
+  entry.requires_grad = requires_grad && recording;
+  entry.pending = put_off;
+  entry.saved = entry.requires_grad && info.saves_output;
+  const auto first = static_cast<std::uint32_t>(entries.size());
+  for (const Shape& shape : out_shapes_) {
+    entry.shape = shape;
+    entries.push_back(entry);
+    ++entry.output;
+  }
+  return first;
+}
+
+template <class T>
+void TapeState<T>::push_node(const OpInfo<T>& info, const void* op,
+                             std::span<const std::uint32_t> inputs, std::uint32_t first_output,
+                             std::uint32_t outputs) {
+  Node<T> node;
+  node.info = &info;
+  node.first_input = static_cast<std::uint32_t>(edges.size());
+  node.input_count = static_cast<std::uint32_t>(inputs.size());
+  node.first_output = first_output;
+  node.output_count = outputs;
+  node.scope = scope;
+  const auto index = static_cast<std::uint32_t>(nodes.size());
+  if (info.size > 0) {
+    if (info.destroy) destructible_.reserve(destructible_.size() + 1);
+    node.op = arena.allocate(info.size);
+    info.copy(op, node.op);
+    if (info.destroy) destructible_.push_back(index);
+  }
+  nodes.push_back(node);
+  edges.insert(edges.end(), inputs.begin(), inputs.end());
+  const bool requires_grad = entries[first_output].requires_grad;
+  for (std::uint32_t j = 0; j < outputs; ++j) entries[first_output + j].node = index;
+  if (!requires_grad) return;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (info.saves(i) || info.expand) entries[inputs[i]].saved = true;
+}
+
+template <class T>
+bool TapeState<T>::borrow(const OpInfo<T>& info, const void* op, std::uint32_t input,
+                          std::uint32_t output) {
+  std::size_t offset = 0;
+  if (!info.alias || !info.alias(op, entries[input].shape, offset)) return false;
+  entries[output].data = entries[input].data + offset;
+  entries[output].borrowed = true;
+  entries[input].lent = true;
+  return true;
+}
+
+template <class T>
+void TapeState<T>::run_forward(const OpInfo<T>& info, const void* op,
+                               std::span<const std::uint32_t> inputs, std::uint32_t first_output,
+                               std::size_t outputs) {
+  ins_.clear();
+  outs_.clear();
+  for (const std::uint32_t i : inputs) ins_.push_back({entries[i].data, &entries[i].shape});
+  for (std::size_t j = 0; j < outputs; ++j) {
+    Entry<T>& entry = entries[first_output + j];
+    outs_.push_back({entry.data, &entry.shape, false});
+  }
+  info.forward(op, ins_, outs_);
+}
+
+template <class T>
+void TapeState<T>::materialize(std::uint32_t index) {
+  Entry<T>& entry = entries[index];
+  const Node<T>& node = nodes[entry.node];
+  for (std::uint32_t j = 0; j < node.output_count; ++j) {
+    Entry<T>& output = entries[node.first_output + j];
+    output.data = allocate(output.shape);
+    output.pending = false;
+  }
+  run_forward(*node.info, node.op, {edges.data() + node.first_input, node.input_count},
+              node.first_output, node.output_count);
+}
+
+template <class T>
+void TapeState<T>::materialize_into(std::uint32_t index, const Out<T>& target) {
+  const Node<T>& node = nodes[entries[index].node];
+  ins_.clear();
+  for (std::uint32_t i = 0; i < node.input_count; ++i) {
+    const Entry<T>& input = entries[edges[node.first_input + i]];
+    ins_.push_back({input.data, &input.shape});
+  }
+  node.info->forward(node.op, ins_, {&target, 1});
+}
+
+template <class T>
+void* TapeState<T>::attach(const void* data, std::size_t bytes) {
+  attachments_.reserve(attachments_.size() + 1);
+  void* copy = arena.allocate(bytes);
+  if (bytes > 0) std::memcpy(copy, data, bytes);
+  attachments_.push_back({copy, bytes});
+  return copy;
+}
+
+template <class T>
+std::string TapeState<T>::display_name(std::uint32_t index) const {
+  const Entry<T>& entry = entries[index];
+  if (entry.name != none) return names[entry.name];
+  switch (entry.role) {
+    case Role::parameter: return "parameter";
+    case Role::input: return "input";
+    case Role::constant: return "constant";
+    case Role::op: break;
+  }
+  return entry.node == none ? "value" : std::string(nodes[entry.node].info->name);
+}
+
+template <class T>
+void TapeState<T>::throw_stale(std::string_view op, std::uint32_t index) const {
+  throw StaleVariable(op, orphaned_ ? "the tape of this variable no longer exists"
+                                    : "stale variable: value " + std::to_string(index) +
+                                          " of this tape was dropped by clear() or rewind()");
+}
+
+template <class T>
+void TapeState<T>::check_available(std::string_view op, std::uint32_t index) const {
+  if (!entries[index].released) return;
+  throw GradientError(op, "the value of '" + display_name(index) +
+                              "' was given back by backward(), since no variable referred to it; "
+                              "call tape.retain_all() before, or name it");
+}
+
+template <class T>
+Position TapeState<T>::position() const {
+  return {static_cast<std::uint32_t>(entries.size()), static_cast<std::uint32_t>(nodes.size()),
+          static_cast<std::uint32_t>(edges.size()), static_cast<std::uint32_t>(attachments_.size()),
+          static_cast<std::uint32_t>(watched_.size())};
+}
+
+template <class T>
+void TapeState<T>::truncate(const Position& to, bool renumber) {
+  for (std::size_t i = to.entries; i < entries.size(); ++i) {
+    release_grad(entries[i]);
+    release_data(entries[i]);
+  }
+  while (!destructible_.empty() && destructible_.back() >= to.nodes) {
+    const Node<T>& node = nodes[destructible_.back()];
+    node.info->destroy(node.op);
+    destructible_.pop_back();
+  }
+  for (std::size_t i = to.nodes; i < nodes.size(); ++i)
+    if (nodes[i].op) arena.release(nodes[i].op, nodes[i].info->size);
+  for (std::size_t i = to.attachments; i < attachments_.size(); ++i)
+    arena.release(attachments_[i].data, attachments_[i].bytes);
+  entries.resize(to.entries);
+  nodes.resize(to.nodes);
+  edges.resize(to.edges);
+  attachments_.resize(to.attachments);
+  watched_.resize(to.watched);
+  if (renumber) ++generation;
+}
+
+template <class T>
+void TapeState<T>::clear() {
+  for (const std::uint32_t i : destructible_) nodes[i].info->destroy(nodes[i].op);
+  destructible_.clear();
+  entries.clear();
+  nodes.clear();
+  edges.clear();
+  attachments_.clear();
+  watched_.clear();
+  arena.reset();
+  cleared = ++generation;
+}
+
+template <class T>
+void TapeState<T>::release_data(Entry<T>& entry) {
+  if (entry.data && !entry.borrowed) arena.release(entry.data, entry.bytes());
+  entry.data = nullptr;
+}
+
+template <class T>
+void TapeState<T>::release_grad(Entry<T>& entry) {
+  if (entry.grad && !entry.grad_borrowed) arena.release(entry.grad, entry.bytes());
+  entry.grad = nullptr;
+}
+
+template <class T>
+Out<T> TapeState<T>::grad_target(std::uint32_t index) {
+  Entry<T>& entry = entries[index];
+  if (entry.parameter) {
+    bool stored = false;
+    T* grad = entry.parameter->grad_storage(stored);
+    return {grad, &entry.shape, stored};
+  }
+  const bool stored = has_grad(entry);
+  if (!entry.grad) entry.grad = allocate(entry.shape);
+  entry.pass = pass;
+  return {entry.grad, &entry.shape, stored};
+}
+
+template <class T>
+void TapeState<T>::check_watched(std::string_view op) const {
+  for (const Watched& watched : watched_) {
+    const Entry<T>& entry = entries[watched.entry];
+    const Parameter<T>& parameter = *entry.parameter;
+    if (parameter.value().data() == watched.data && parameter.version() == watched.version &&
+        parameter.shape() == entry.shape)
+      continue;
+    throw GradientError(op, "parameter '" + display_name(watched.entry) +
+                                "' was changed between the forward pass and this backward pass");
+  }
+}
+
+template class TapeState<float>;
+template class TapeState<double>;
+
+}  // namespace tapestry::detail

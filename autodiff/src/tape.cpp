@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/autodiff/tape.hpp"
+
+#include <algorithm>
+
+#include "backward.hpp"
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry {
+
+template <class T>
+Variable<T> Tape<T>::leaf(const Array<T>& value, Role role, std::string_view name) {
+  const std::uint32_t index =
+      state_->add_leaf(Shape(value.shape()), role, role == Role::input, name);
+  std::copy_n(value.data(), value.size(), state_->entries[index].data);
+  return {*state_, index};
+}
+
+template <class T>
+Variable<T> Tape<T>::variable(const Array<T>& value, std::string_view name) {
+  return leaf(value, Role::input, name);
+}
+
+template <class T>
+Variable<T> Tape<T>::constant(const Array<T>& value, std::string_view name) {
+  return leaf(value, Role::constant, name);
+}
+
+template <class T>
+Variable<T> Tape<T>::watch(Parameter<T>& parameter) {
+  return {*state_, state_->watch(parameter)};
+}
+
+template <class T>
+typename Tape<T>::Mark Tape<T>::mark() const {
+  Mark mark;
+  mark.position = state_->position();
+  mark.generation = state_->generation;
+  return mark;
+}
+
+template <class T>
+void Tape<T>::rewind(const Mark& mark) {
+  const detail::Position now = state_->position();
+  const bool intact =
+      mark.position.entries <= now.entries && mark.position.nodes <= now.nodes &&
+      mark.generation >= state_->cleared &&
+      (mark.position.entries == 0 ||
+       state_->entries[mark.position.entries - 1].generation <= mark.generation);
+  if (!intact)
+    throw StaleVariable("rewind", "the tape was cleared or rewound to before this mark");
+  state_->truncate(mark.position, true);
+}
+
+template <class T>
+void Tape<T>::backward(std::span<const Variable<T>> roots, std::span<const Array<T>> seeds) {
+  if (!seeds.empty() && seeds.size() != roots.size())
+    throw GradientError("backward", std::to_string(roots.size()) + " roots, but " +
+                                        std::to_string(seeds.size()) + " seeds");
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    if (&roots[i].state("backward") != state_)
+      throw StaleVariable("backward", "the root belongs to another tape");
+    detail::check_root(*state_, "backward", roots[i].index(), seeds.empty() ? nullptr : &seeds[i]);
+  }
+  detail::BackwardPass<T> pass(*state_, "backward");
+  for (std::size_t i = 0; i < roots.size(); ++i)
+    pass.seed(roots[i].index(), seeds.empty() ? nullptr : &seeds[i]);
+  pass.run();
+}
+
+template <class T>
+void Tape<T>::zero_grad() {
+  for (detail::Entry<T>& entry : state_->entries) state_->release_grad(entry);
+}
+
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace tapestry

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/autodiff/variable.hpp"
+
+#include <algorithm>
+
+#include "backward.hpp"
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry {
+namespace {
+
+template <class T>
+View<T> view(const T* data, const Shape& shape) {
+  xt::dynamic_shape<std::size_t> extents(shape.begin(), shape.end());
+  return xt::adapt<xt::layout_type::row_major>(static_cast<const T*>(data), shape.size(),
+                                               xt::no_ownership(), extents);
+}
+
+}  // namespace
+
+template <class T>
+void Variable<T>::throw_invalid(std::string_view op) const {
+  if (!state_) throw StaleVariable(op, "this variable refers to nothing");
+  state_->throw_stale(op, index_);
+}
+
+template <class T>
+View<T> Variable<T>::value() const& {
+  detail::TapeState<T>& tape = state("value");
+  tape.check_available("value", index_);
+  if (tape.entries[index_].pending) tape.materialize(index_);
+  return view<T>(tape.entries[index_].data, tape.entries[index_].shape);
+}
+
+template <class T>
+Array<T> Variable<T>::value() const&& {
+  const Variable& self = *this;
+  return self.value();
+}
+
+template <class T>
+View<T> Variable<T>::grad() const& {
+  detail::TapeState<T>& tape = state("grad");
+  detail::Entry<T>& entry = tape.entries[index_];
+  if (!entry.requires_grad)
+    throw GradientError("grad", "'" + name() + "' needs no gradient: it is a constant, or was "
+                                    "computed from constants or without recording");
+  if (tape.pass == 0)
+    throw GradientError("grad", "'" + name() + "' has no gradient yet: call backward() first");
+  if (entry.parameter) return view<T>(entry.parameter->grad().data(), entry.shape);
+  if (!tape.has_grad(entry)) {
+    const Out<T> target = tape.grad_target(index_);
+    std::fill_n(target.data, target.size(), T{0});
+  }
+  return view<T>(tape.entries[index_].grad, tape.entries[index_].shape);
+}
+
+template <class T>
+Array<T> Variable<T>::grad() const&& {
+  const Variable& self = *this;
+  return self.grad();
+}
+
+template <class T>
+T Variable<T>::item() const {
+  if (size() != 1)
+    throw ShapeError("item", "'" + name() + "' has shape " + shape().str() + ", not one element");
+  const Variable& self = *this;
+  return *self.value().data();
+}
+
+template <class T>
+const Shape& Variable<T>::shape() const {
+  return state("shape").entries[index_].shape;
+}
+
+template <class T>
+std::string Variable<T>::name() const {
+  return state("name").display_name(index_);
+}
+
+template <class T>
+Variable<T> Variable<T>::named(std::string_view name) const {
+  detail::TapeState<T>& tape = state("named");
+  tape.entries[index_].name = tape.names.intern(name);
+  return *this;
+}
+
+template <class T>
+void Variable<T>::backward() const {
+  detail::TapeState<T>& tape = state("backward");
+  detail::check_root<T>(tape, "backward", index_, nullptr);
+  detail::BackwardPass<T> pass(tape, "backward");
+  pass.seed(index_, nullptr);
+  pass.run();
+}
+
+template <class T>
+void Variable<T>::backward(const Array<T>& seed) const {
+  detail::TapeState<T>& tape = state("backward");
+  detail::check_root<T>(tape, "backward", index_, &seed);
+  detail::BackwardPass<T> pass(tape, "backward");
+  pass.seed(index_, &seed);
+  pass.run();
+}
+
+template <class T>
+Variable<T> Variable<T>::detach() const {
+  detail::TapeState<T>& tape = state("detach");
+  tape.check_available("detach", index_);
+  return {tape, tape.detach(index_)};
+}
+
+template <class T>
+bool Variable<T>::requires_grad() const {
+  return state("requires_grad").entries[index_].requires_grad;
+}
+
+template class Variable<float>;
+template class Variable<double>;
+
+}  // namespace tapestry
