@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// Loops that apply an elementwise op and its gradient rule, with broadcasting. `Lane` is what they
+// compute with: a number or a SIMD pack. A remainder shorter than a pack goes through a padded
+// copy, so every element is computed by the same instructions wherever it stands.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/shape.hpp"
+
+namespace tapestry {
+
+/// Tells a gradient rule which input it is asked for: `backward(Wrt<1>, g, y, a, b)` is the rule
+/// for `b`.
+template <std::size_t i>
+struct Wrt {};
+
+/// Stands in for a value that the op does not save: only its shape is known.
+struct NotSaved {
+  Shape extents;
+  [[nodiscard]] const Shape& shape() const { return extents; }
+};
+
+namespace detail {
+
+/// Nested loops over a broadcast shape: `counts` from the outside in, and for each of `N` operands
+/// its stride at each level. Levels that can be run through as one are merged.
+template <std::size_t N>
+struct Loops {
+  std::size_t rank = 0;
+  std::array<std::size_t, Shape::max_rank + 1> counts{};
+  std::array<std::array<std::size_t, N>, Shape::max_rank + 1> strides{};
+
+  Loops(const Shape& full, const std::array<const Shape*, N>& operands) {
+    std::array<std::array<std::size_t, Shape::max_rank>, N> of{};
+    for (std::size_t k = 0; k < N; ++k) of[k] = strides_of(*operands[k]);
+    for (std::size_t axis = 0; axis < full.rank(); ++axis) {
+      if (full[axis] == 1) continue;
+      std::array<std::size_t, N> step{};
+      for (std::size_t k = 0; k < N; ++k) {
+        const std::size_t lead = full.rank() - operands[k]->rank();
+        if (axis >= lead && (*operands[k])[axis - lead] != 1) step[k] = of[k][axis - lead];
+      }
+      push(full[axis], step);
+    }
+    if (rank == 0) push(1, {});
+    // The innermost stride is 0 or 1: the operands are contiguous.
+  }
+
+ private:
+  void push(std::size_t count, const std::array<std::size_t, N>& step) {
+    if (rank > 0) {
+      bool merge = true;
+      for (std::size_t k = 0; k < N; ++k) merge &= strides[rank - 1][k] == step[k] * count;
+      if (merge) {
+        counts[rank - 1] *= count;
+        strides[rank - 1] = step;
+        return;
+      }
+    }
+    counts[rank] = count;
+    strides[rank++] = step;
+  }
+};
+
+/// Calls `body(offsets, count, strides)` for each run of the innermost level.
+template <std::size_t N, class Body>
+void for_each_run(const Loops<N>& loops, const Body& body) {
+  const std::size_t inner = loops.rank - 1;
+  for (std::size_t level = 0; level < loops.rank; ++level)
+    if (loops.counts[level] == 0) return;
+  std::array<std::size_t, N> offsets{};
+  std::array<std::size_t, Shape::max_rank + 1> position{};
+  for (;;) {
+    body(offsets, loops.counts[inner], loops.strides[inner]);
+    std::size_t level = inner;
+    for (;;) {
+      if (level == 0) return;
+      --level;
+      for (std::size_t k = 0; k < N; ++k) offsets[k] += loops.strides[level][k];
+      if (++position[level] < loops.counts[level]) break;
+      for (std::size_t k = 0; k < N; ++k)
+        offsets[k] -= loops.strides[level][k] * loops.counts[level];
+      position[level] = 0;
+    }
+  }
+}
+
+template <class Lane, class T>
+Lane load(const T* p, bool moves) {
+  return moves ? Lane::load(p) : Lane::fill(*p);
+}
+
+template <class Lane, class T>
+Lane load_some(const T* p, bool moves, std::size_t count) {
+  if constexpr (Lane::width == 1) {
+    return Lane::fill(*p);
+  } else {
+    if (!moves) return Lane::fill(*p);
+    std::array<T, Lane::width> padded;
+    for (std::size_t i = 0; i < Lane::width; ++i) padded[i] = p[i < count ? i : 0];
+    return Lane::load(padded.data());
+  }
+}
+
+template <class Lane, class T>
+void store_some(const Lane& lane, T* p, std::size_t count) {
+  if constexpr (Lane::width == 1) {
+    lane.store(p);
+  } else {
+    std::array<T, Lane::width> padded;
+    lane.store(padded.data());
+    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
+  }
+}
+
+/// y = op(x...), elementwise with broadcasting. `y` has the broadcast shape.
+template <class Lane, class T, class Op, std::size_t... k>
+void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x,
+                         std::index_sequence<k...>) {
+  const Loops<sizeof...(k)> loops(y.shape(), {&x[k].shape()...});
+  T* out = y.data;
+  for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
+    std::size_t i = 0;
+    for (; i + Lane::width <= n; i += Lane::width)
+      Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
+          .store(out + i);
+    if (i < n)
+      store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
+                                                       stride[k] != 0, n - i)...)),
+                       out + i, n - i);
+    out += n;
+  });
+}
+
+/// Where a run of gradients goes: into `n` elements, or summed into one.
+template <class Lane, class T>
+class GradientSink {
+ public:
+  GradientSink(T* target, bool moves, bool accumulate)
+      : target_(target), moves_(moves), accumulate_(accumulate) {}
+
+  void put(std::size_t i, const Lane& gradient) {
+    if (!moves_) {
+      partial_ = partial_ + gradient;
+      if (++pending_ == block) flush();
+    } else if (accumulate_) {
+      (Lane::load(target_ + i) + gradient).store(target_ + i);
+    } else {
+      gradient.store(target_ + i);
+    }
+  }
+
+  void put_some(std::size_t i, const Lane& gradient, std::size_t count) {
+    std::array<T, Lane::width> lanes;
+    gradient.store(lanes.data());
+    for (std::size_t j = 0; j < count; ++j) {
+      if (!moves_)
+        total_ += static_cast<double>(lanes[j]);
+      else if (accumulate_)
+        target_[i + j] += lanes[j];
+      else
+        target_[i + j] = lanes[j];
+    }
+  }
+
+  void finish() {
+    if (moves_) return;
+    flush();
+    *target_ += static_cast<T>(total_);
+  }
+
+ private:
+  static constexpr std::size_t block = 256;  // short sums in T, the long one in double
+
+  void flush() {
+    total_ += static_cast<double>(partial_.sum());
+    partial_ = Lane::fill(T{0});
+    pending_ = 0;
+  }
+
+  T* target_;
+  bool moves_;
+  bool accumulate_;
+  Lane partial_ = Lane::fill(T{0});
+  std::size_t pending_ = 0;
+  double total_ = 0;
+};
+
+/// The rule of `op` for its input `i`; an op of one input may leave out the tag.
+template <std::size_t i, class Op, class... Args>
+auto call_rule(const Op& op, const Args&... args) {
+  if constexpr (requires { op.backward(Wrt<i>{}, args...); })
+    return op.backward(Wrt<i>{}, args...);
+  else
+    return op.backward(args...);
+}
+
+/// Adds the gradient by input `i` to `target`, summing over the axes along which it was broadcast.
+/// Operands are the target, g, y and the inputs, in this order; `Saved` tells which of y and the
+/// inputs (bit 0, bits 1...) the rule reads. The others may have no data any more.
+template <class Lane, std::size_t i, class Saved, class T, class Op, std::size_t... k>
+void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, const In<T>& y,
+                          const std::array<In<T>, sizeof...(k)>& x, std::index_sequence<k...>) {
+  constexpr std::size_t n_operands = sizeof...(k) + 3;
+  const Loops<n_operands> loops(
+      g.shape(), {&target.shape(), &g.shape(), &y.shape(), &x[k].shape()...});
+  const bool reduces = target.size() != g.size();
+  if (reduces && !target.accumulate) std::fill_n(target.data, target.size(), T{0});
+  for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
+    const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at, std::size_t count,
+                                            std::integral_constant<std::size_t, j>) {
+      constexpr std::size_t bit = j < 2 ? 0 : j - 2;
+      if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
+        const T* p = source.data + offset[j] + at * stride[j];
+        return count == Lane::width ? load<Lane>(p, stride[j] != 0)
+                                    : load_some<Lane>(p, stride[j] != 0, count);
+      } else {
+        return NotSaved{};
+      }
+    };
+    const auto rule = [&](std::size_t at, std::size_t count) {
+      return Lane(call_rule<i>(op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
+                               operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
+                               operand(x[k], at, count,
+                                       std::integral_constant<std::size_t, k + 3>{})...));
+    };
+    GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
+                               target.accumulate || reduces);
+    std::size_t at = 0;
+    for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
+    if (at < n) sink.put_some(at, rule(at, n - at), n - at);
+    sink.finish();
+  });
+}
+
+}  // namespace detail
+}  // namespace tapestry

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// For those who write ops. An op is a struct with a name, a value and one gradient rule for each
+// input; `apply` runs it. Three kinds:
+//
+// Elementwise: `forward(x...)` and `backward(g, y, x...)` are formulas over anything that has
+// arithmetic. On arrays they run number by number in one fused loop; on variables the same text
+// records nodes, which gives the higher derivatives. Broadcasting is the engine's business.
+//
+//   struct Divide {  // y = a / b
+//     static constexpr auto name = "divide";
+//     auto forward(const auto& a, const auto& b) const { return a / b; }
+//     auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
+//       return g / b;
+//     }
+//     auto backward(Wrt<1>, const auto& g, const auto& y, const auto&, const auto& b) const {
+//       return -(g * y / b);
+//     }
+//   };
+//
+// General: adds `infer(shapes...)`, which checks shapes and returns that of the result, and a
+// `forward(Out<T> y, In<T> x...)` over whole arrays. The rules are written in variables.
+//
+// Fused: adds `expand(variables...)`, its definition in other ops, and has a kernel
+// `backward(KernelBackward<T>&)` in place of rules; higher derivatives go through `expand`.
+//
+// What rules may read is declared: `static constexpr Saves saves = ...`; the rest arrives as
+// NotSaved, which has only a shape. An input without a rule gets no gradient.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tapestry/autodiff/detail/elementwise.hpp"
+#include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/scalar.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry {
+
+/// What the gradient rules of an op read: its output, some or all of its inputs.
+struct Saves {
+  bool output = true;
+  std::uint64_t inputs = ~std::uint64_t{0};  // bit i: input i
+};
+
+inline constexpr Saves save_all{};
+inline constexpr Saves save_nothing{false, 0};
+inline constexpr Saves save_output{true, 0};
+inline constexpr Saves save_inputs{false, ~std::uint64_t{0}};
+
+/// Only input `i`.
+[[nodiscard]] constexpr Saves save_input(std::size_t i) { return {false, std::uint64_t{1} << i}; }
+
+namespace detail {
+
+inline constexpr std::size_t variadic = ~std::size_t{0};
+
+template <class Op>
+constexpr Saves saves_of() {
+  if constexpr (requires { Op::saves; })
+    return Op::saves;
+  else
+    return save_all;
+}
+
+/// Bit 0: rules read the output; bit i + 1: they read input i.
+template <class Op>
+struct SavedMask {
+  static constexpr std::uint64_t mask =
+      (saves_of<Op>().output ? 1u : 0u) | (saves_of<Op>().inputs << 1);
+};
+
+template <class Op, class T>
+concept Fused = requires(const Op op, KernelBackward<T>& call) { op.backward(call); };
+
+template <class Op>
+concept General = requires { &Op::infer; };
+
+/// What a rule gets for input or output `j` of SavedMask: a variable, or just its shape.
+template <class Op, std::size_t j, class T>
+auto rule_argument(RuleBackward<T>& call) {
+  if constexpr ((SavedMask<Op>::mask >> j & 1) != 0) {
+    if constexpr (j == 0)
+      return call.output(0);
+    else
+      return call.input(j - 1);
+  } else {
+    if constexpr (j == 0)
+      return NotSaved{call.output_shape(0)};
+    else
+      return NotSaved{call.input_shape(j - 1)};
+  }
+}
+
+/// Whether `op` has a gradient rule for its input `i`, asked with arguments of type `G`.
+template <class Op, std::size_t i, class G, std::size_t... k>
+constexpr bool has_rule(std::index_sequence<k...>) {
+  constexpr auto argument = []<std::size_t j>(std::integral_constant<std::size_t, j>) {
+    if constexpr ((SavedMask<Op>::mask >> j & 1) != 0)
+      return std::type_identity<G>{};
+    else
+      return std::type_identity<NotSaved>{};
+  };
+  using Y = typename decltype(argument(std::integral_constant<std::size_t, 0>{}))::type;
+  return requires(const Op op, const G g, const Y y) {
+    op.backward(Wrt<i>{}, g, y,
+                std::declval<const typename decltype(argument(
+                    std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
+  } || (sizeof...(k) == 1 && requires(const Op op, const G g, const Y y) {
+    op.backward(g, y,
+                std::declval<const typename decltype(argument(
+                    std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
+  });
+}
+
+/// The functions of one op, for numbers of type T, loops over `Lane` and `N` inputs.
+template <class Op, class T, class Lane, std::size_t N>
+struct OpFunctions {
+  static const Op& self(const void* op) { return *static_cast<const Op*>(op); }
+
+  static std::size_t output_count(const void* op) {
+    if constexpr (requires(const Op o) { o.outputs(); })
+      return self(op).outputs();
+    else
+      return 1;
+  }
+
+  static void infer(const void* op, std::span<const Shape* const> inputs, Shape* outputs) {
+    if constexpr (N == variadic) {
+      *outputs = self(op).infer(inputs);
+    } else if constexpr (General<Op>) {
+      [&]<std::size_t... k>(std::index_sequence<k...>) {
+        if constexpr (requires(const Op o) { o.outputs(); }) {
+          for (std::size_t j = 0; j < self(op).outputs(); ++j)
+            outputs[j] = self(op).infer(j, *inputs[k]...);
+        } else {
+          *outputs = self(op).infer(*inputs[k]...);
+        }
+      }(std::make_index_sequence<N>{});
+    } else {
+      *outputs = *inputs[0];
+      for (std::size_t k = 1; k < inputs.size(); ++k)
+        *outputs = broadcast_shapes(Op::name, *outputs, *inputs[k]);
+    }
+  }
+
+  static void forward(const void* op, std::span<const In<T>> x, std::span<const Out<T>> y) {
+    if constexpr (N == variadic) {
+      self(op).forward(y[0], x);
+    } else {
+      [&]<std::size_t... k>(std::index_sequence<k...> indices) {
+        if constexpr (!General<Op>)
+          elementwise_forward<Lane>(self(op), y[0], x, indices);
+        else if constexpr (requires(const Op o) { o.outputs(); })
+          self(op).forward(y, x[k]...);
+        else
+          self(op).forward(y[0], x[k]...);
+      }(std::make_index_sequence<N>{});
+    }
+  }
+
+  static void kernel(const void* op, KernelBackward<T>& call) {
+    if constexpr (Fused<Op, T>) {
+      self(op).backward(call);
+    } else if constexpr (N != variadic) {
+      [&]<std::size_t... i>(std::index_sequence<i...> indices) {
+        const std::array<In<T>, N> x{call.input(i)...};
+        (elementwise_input<i>(self(op), call, x, indices), ...);
+      }(std::make_index_sequence<N>{});
+    }
+  }
+
+  template <std::size_t i, std::size_t... k>
+  static void elementwise_input(const Op& op, KernelBackward<T>& call, const std::array<In<T>, N>& x,
+                                std::index_sequence<k...> indices) {
+    if constexpr (has_rule<Op, i, Lane>(std::index_sequence<k...>{})) {
+      if (!call.needs(i)) return;
+      const Out<T> target = call.target(i);
+      elementwise_gradient<Lane, i, SavedMask<Op>>(op, target, call.grad(0), call.output(0), x,
+                                                   indices);
+    }
+  }
+
+  static void rule(const void* op, RuleBackward<T>& call) {
+    if constexpr (N == variadic) {
+      for (std::size_t i = 0; i < call.input_count(); ++i)
+        if (call.needs(i)) call.add(i, self(op).backward(i, call.grad(0), call));
+    } else if constexpr (requires(const Op o) { o.outputs(); }) {
+      if (call.needs(0)) call.add(0, self(op).backward(call));
+    } else {
+      [&]<std::size_t... i>(std::index_sequence<i...> indices) {
+        (rule_for_input<i>(self(op), call, indices), ...);
+      }(std::make_index_sequence<N>{});
+    }
+  }
+
+  template <std::size_t i, std::size_t... k>
+  static void rule_for_input(const Op& op, RuleBackward<T>& call, std::index_sequence<k...>) {
+    if constexpr (has_rule<Op, i, Variable<T>>(std::index_sequence<k...>{})) {
+      if (call.needs(i))
+        call.add(i, call_rule<i>(op, call.grad(0), rule_argument<Op, 0>(call),
+                                 rule_argument<Op, k + 1>(call)...));
+    }
+  }
+
+  static std::vector<Variable<T>> expand(const void* op, std::span<const Variable<T>> x) {
+    return [&]<std::size_t... k>(std::index_sequence<k...>) {
+      return std::vector<Variable<T>>{self(op).expand(x[k]...)};
+    }(std::make_index_sequence<N>{});
+  }
+
+  static bool alias(const void* op, const Shape& input, std::size_t& offset) {
+    return self(op).alias(input, offset);
+  }
+
+  static std::string attributes(const void* op) { return self(op).attributes(); }
+  static void copy(const void* op, void* storage) { new (storage) Op(self(op)); }
+  static void destroy(void* op) noexcept { static_cast<Op*>(op)->~Op(); }
+
+  static constexpr std::uint64_t differentiable_inputs() {
+    if constexpr (N == variadic || Fused<Op, T> || requires(const Op o) { o.outputs(); }) {
+      if constexpr (requires { Op::differentiable; }) return Op::differentiable;
+      return ~std::uint64_t{0};
+    } else {
+      using G = std::conditional_t<General<Op>, Variable<T>, Lane>;
+      return []<std::size_t... i>(std::index_sequence<i...> indices) {
+        return ((std::uint64_t{has_rule<Op, i, G>(indices)} << i) | ...);
+      }(std::make_index_sequence<N>{});
+    }
+  }
+
+  static constexpr OpInfo<T> make() {
+    OpInfo<T> info;
+    info.name = Op::name;
+    info.saved_inputs = saves_of<Op>().inputs;
+    info.saves_output = saves_of<Op>().output;
+    info.differentiable_inputs = differentiable_inputs();
+    if constexpr (requires { Op::accumulates; }) info.accumulates = Op::accumulates;
+    info.output_count = &output_count;
+    info.infer = &infer;
+    info.forward = &forward;
+    if constexpr (Fused<Op, T> || !General<Op>) info.kernel = &kernel;
+    if constexpr (!Fused<Op, T>) info.rule = &rule;
+    if constexpr (Fused<Op, T>) info.expand = &expand;
+    if constexpr (requires(const Op o, std::size_t n) { o.alias(Shape{}, n); }) info.alias = &alias;
+    if constexpr (requires(const Op o) { o.attributes(); }) info.attributes = &attributes;
+    if constexpr (!std::is_empty_v<Op>) {
+      info.size = sizeof(Op);
+      info.copy = &copy;
+      if constexpr (!std::is_trivially_destructible_v<Op>) info.destroy = &destroy;
+    }
+    return info;
+  }
+};
+
+template <class Op, class T, class Lane, std::size_t N>
+inline constexpr OpInfo<T> op_info = OpFunctions<Op, T, Lane, N>::make();
+
+template <class Op>
+inline const bool op_is_registered = register_op(Op::name);
+
+/// Checks the handles and applies the op; returns the index of the first output.
+template <class Op, class Lane, class T, class... Rest>
+std::uint32_t apply_fixed(const Op& op, detail::TapeState<T>& state, const Variable<T>& x,
+                          const Rest&... rest) {
+  static_cast<void>(op_is_registered<Op>);
+  const auto check = [&](const Variable<T>& v) {
+    if (&v.state(Op::name) != &state)
+      throw StaleVariable(Op::name, "operands belong to different tapes");
+    state.check_available(Op::name, v.index());
+    return v.index();
+  };
+  const std::array<std::uint32_t, 1 + sizeof...(Rest)> inputs{check(x), check(rest)...};
+  return state.apply(op_info<Op, T, Lane, 1 + sizeof...(Rest)>, &op, inputs);
+}
+
+template <class Lane, class Op, class T, class... Rest>
+Variable<T> apply_with(const Op& op, const Variable<T>& x, const Rest&... rest) {
+  TapeState<T>& state = x.state(Op::name);
+  if constexpr (Fused<Op, T>)
+    if (state.primitive) return op.expand(x, rest...);
+  return Variable<T>(state, apply_fixed<Op, Lane>(op, state, x, rest...));
+}
+
+/// Applies an op that takes any number of inputs, at least one.
+template <class Op, class T>
+Variable<T> apply_variadic(const Op& op, std::span<const Variable<T>> x) {
+  static_cast<void>(op_is_registered<Op>);
+  TapeState<T>& state = x[0].state(Op::name);
+  state.many_inputs.clear();
+  for (const Variable<T>& v : x) {
+    if (&v.state(Op::name) != &state)
+      throw StaleVariable(Op::name, "operands belong to different tapes");
+    state.check_available(Op::name, v.index());
+    state.many_inputs.push_back(v.index());
+  }
+  return Variable<T>(state, state.apply(op_info<Op, T, Scalar<T>, variadic>, &op, state.many_inputs));
+}
+
+/// Applies an op of several outputs.
+template <class Op, class T>
+std::vector<Variable<T>> apply_outputs(const Op& op, const Variable<T>& x) {
+  TapeState<T>& state = x.state(Op::name);
+  const std::uint32_t first = apply_fixed<Op, Scalar<T>>(op, state, x);
+  std::vector<Variable<T>> outputs;
+  outputs.reserve(op.outputs());
+  for (std::size_t j = 0; j < op.outputs(); ++j)
+    outputs.emplace_back(state, first + static_cast<std::uint32_t>(j));
+  return outputs;
+}
+
+}  // namespace detail
+
+/// Applies an op of your own to variables of one tape and returns its result. Throws what the op's
+/// shape check throws, StaleVariable when a handle is not valid or the tapes differ.
+template <class Op, class T, class... Rest>
+Variable<T> apply(const Op& op, const Variable<T>& x, const Rest&... rest) {
+  return detail::apply_with<Scalar<T>>(op, x, rest...);
+}
+
+}  // namespace tapestry

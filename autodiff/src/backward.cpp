@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "backward.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "ops/vocabulary.hpp"
+#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/tape.hpp"
+
+namespace tapestry::detail {
+namespace {
+
+// Values and gradients up to this size are not worth giving back.
+constexpr std::size_t keep_below = 4096;
+
+/// A node as its kernel sees it.
+template <class T>
+class ArrayKernel final : public KernelBackward<T> {
+ public:
+  ArrayKernel(TapeState<T>& state, const BackwardPass<T>& pass, const Node<T>& node)
+      : state_(state), pass_(pass), node_(node) {}
+
+  [[nodiscard]] bool needs(std::size_t i) const override {
+    return node_.info->differentiable(i) && pass_.needs(input_index(i));
+  }
+  [[nodiscard]] In<T> grad(std::size_t j) const override {
+    const Entry<T>& entry = state_.entries[node_.first_output + j];
+    return {state_.has_grad(entry) ? entry.grad : nullptr, &entry.shape};
+  }
+  [[nodiscard]] In<T> output(std::size_t j) const override {
+    const Entry<T>& entry = state_.entries[node_.first_output + j];
+    return {entry.data, &entry.shape};
+  }
+  [[nodiscard]] In<T> input(std::size_t i) const override {
+    const Entry<T>& entry = state_.entries[input_index(i)];
+    return {entry.data, &entry.shape};
+  }
+  [[nodiscard]] Out<T> target(std::size_t i) override {
+    return state_.grad_target(input_index(i));
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
+    return state_.edges[node_.first_input + i];
+  }
+
+  TapeState<T>& state_;
+  const BackwardPass<T>& pass_;
+  const Node<T>& node_;
+};
+
+/// A node as its rules see it when nothing is recorded: in variables that live until they end.
+template <class T>
+class ArrayRule final : public RuleBackward<T> {
+ public:
+  ArrayRule(TapeState<T>& state, BackwardPass<T>& pass, const Node<T>& node)
+      : state_(state), pass_(pass), node_(node) {}
+
+  [[nodiscard]] std::size_t input_count() const override { return node_.input_count; }
+  [[nodiscard]] bool needs(std::size_t i) const override {
+    return node_.info->differentiable(i) && pass_.needs(input_index(i));
+  }
+  [[nodiscard]] Variable<T> grad(std::size_t j) override {
+    const Entry<T> output = state_.entries[node_.first_output + j];
+    const bool present = state_.has_grad(output);
+    Entry<T> scratch;
+    scratch.shape = output.shape;
+    scratch.generation = state_.generation;
+    scratch.role = Role::constant;
+    scratch.borrowed = present;
+    scratch.data = present ? output.grad : state_.allocate(output.shape);
+    if (!present) std::fill_n(scratch.data, output.shape.size(), T{0});
+    state_.entries.push_back(scratch);
+    return {state_, static_cast<std::uint32_t>(state_.entries.size() - 1)};
+  }
+  [[nodiscard]] Variable<T> output(std::size_t j) override {
+    return {state_, node_.first_output + static_cast<std::uint32_t>(j)};
+  }
+  [[nodiscard]] Variable<T> input(std::size_t i) override { return {state_, input_index(i)}; }
+  [[nodiscard]] Shape input_shape(std::size_t i) const override {
+    return state_.entries[input_index(i)].shape;
+  }
+  [[nodiscard]] Shape output_shape(std::size_t j) const override {
+    return state_.entries[node_.first_output + j].shape;
+  }
+  void add(std::size_t i, const Variable<T>& gradient) override {
+    pass_.accumulate(input_index(i), gradient);
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
+    return state_.edges[node_.first_input + i];
+  }
+
+  TapeState<T>& state_;
+  BackwardPass<T>& pass_;
+  Node<T> node_;  // a copy: the tape's nodes may move while rules run
+};
+
+}  // namespace
+
+template <class T>
+void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t root,
+                const Array<T>* seed) {
+  const Entry<T>& entry = state.entries[root];
+  const std::string name = "'" + state.display_name(root) + "'";
+  if (seed && !(Shape(seed->shape()) == entry.shape))
+    throw ShapeError(op, "the seed has shape " + Shape(seed->shape()).str() + ", but " + name +
+                             " has " + entry.shape.str());
+  if (!seed && entry.shape.size() != 1)
+    throw GradientError(op, name + " has shape " + entry.shape.str() +
+                                ": pass a seed of that shape, or reduce it with sum() or mean()");
+  if (!entry.requires_grad)
+    throw GradientError(op, name + " does not depend on any variable or parameter that needs a "
+                                   "gradient");
+}
+
+template <class T>
+BackwardPass<T>::BackwardPass(TapeState<T>& state, std::string_view op, std::vector<bool> wanted)
+    : state_(state), op_(op), wanted_(std::move(wanted)) {
+  state_.check_watched(op_);
+  ++state_.pass;
+}
+
+template <class T>
+void BackwardPass<T>::seed(std::uint32_t root, const Array<T>* seed) {
+  const Out<T> target = state_.grad_target(root);
+  for (std::size_t k = 0; k < target.size(); ++k) {
+    const T value = seed ? seed->data()[k] : T{1};
+    target.data[k] = target.accumulate ? target.data[k] + value : value;
+  }
+  const std::uint32_t node = state_.entries[root].node;
+  if (node != none) last_ = last_ == none ? node : std::max(last_, node);
+}
+
+template <class T>
+void BackwardPass<T>::run() {
+  if (last_ == none) return;
+  release_values();
+  const Switched no_recording(state_.recording, false);
+  const Switched in_rule(state_.in_rule, true);
+  for (std::uint32_t index = last_ + 1; index-- > 0;) run_node(index);
+}
+
+template <class T>
+void BackwardPass<T>::run_node(std::uint32_t index) {
+  const Node<T>& node = state_.nodes[index];
+  const std::uint32_t first = node.first_output;
+  const std::uint32_t outputs = node.output_count;
+  bool reached = false;
+  for (std::uint32_t j = 0; j < outputs; ++j)
+    reached |= state_.has_grad(state_.entries[first + j]) && needs(first + j);
+  if (!reached) return;
+  if (node.info->kernel) {
+    ArrayKernel<T> kernel(state_, *this, node);
+    node.info->kernel(node.op, kernel);
+  } else {
+    const OpInfo<T>& info = *node.info;
+    const Position before = state_.position();
+    const std::uint64_t handles = state_.handle_total();
+    const std::uint32_t outer = std::exchange(state_.scope, node.scope);
+    first_scratch_ = before.entries;
+    ArrayRule<T> rule(state_, *this, node);
+    info.rule(node.op, rule);
+    state_.scope = outer;
+    // Handles of the rule are gone unless the op keeps some; those must go stale.
+    state_.truncate(before, state_.handle_total() != handles);
+  }
+  for (std::uint32_t j = 0; j < outputs; ++j)
+    if (!keeps(state_.entries[first + j])) state_.release_grad(state_.entries[first + j]);
+}
+
+template <class T>
+void BackwardPass<T>::accumulate(std::uint32_t index, const Variable<T>& gradient) {
+  if (!(gradient.shape() == state_.entries[index].shape))
+    return accumulate(index, sum_to(gradient, Shape(state_.entries[index].shape)));
+  const std::uint32_t source = gradient.index();
+  if (state_.entries[source].pending)
+    return state_.materialize_into(source, state_.grad_target(index));
+  Entry<T>& from = state_.entries[source];
+  Entry<T>& to = state_.entries[index];
+  if (source >= first_scratch_ && !from.borrowed && !from.lent && !to.parameter &&
+      !state_.has_grad(to)) {
+    state_.release_grad(to);
+    to.grad = std::exchange(from.data, nullptr);
+    to.pass = state_.pass;
+    return;
+  }
+  const Out<T> target = state_.grad_target(index);
+  if (target.accumulate) {
+    for (std::size_t k = 0; k < target.size(); ++k) target.data[k] += from.data[k];
+  } else {
+    std::copy_n(from.data, target.size(), target.data);
+  }
+}
+
+template <class T>
+void BackwardPass<T>::release_values() {
+  if (state_.retain_all) return;
+  for (Entry<T>& entry : state_.entries) {
+    if (entry.node == none || entry.saved || entry.borrowed || entry.lent || keeps(entry)) continue;
+    state_.release_data(entry);
+    entry.released = true;
+  }
+}
+
+template <class T>
+bool BackwardPass<T>::keeps(const Entry<T>& entry) const {
+  return state_.retain_all || entry.retain_grad || entry.handles > 0 || entry.name != none ||
+         entry.bytes() <= keep_below;
+}
+
+template class BackwardPass<float>;
+template class BackwardPass<double>;
+template void check_root(const TapeState<float>&, std::string_view, std::uint32_t,
+                         const Array<float>*);
+template void check_root(const TapeState<double>&, std::string_view, std::uint32_t,
+                         const Array<double>*);
+
+}  // namespace tapestry::detail

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The backward pass on arrays: a loop from the last node to the first.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry::detail {
+
+template <class T>
+class BackwardPass {
+ public:
+  /// `op` names the caller in messages. `wanted`, unless empty, holds a flag for each entry of the
+  /// tape: gradients are computed for those only.
+  BackwardPass(TapeState<T>& state, std::string_view op, std::vector<bool> wanted = {});
+
+  /// Sets the gradient at `root`: `seed` (of the root's shape), or 1 when it is null.
+  /// Throws GradientError when the root needs no gradient or, without a seed, is not a scalar.
+  void seed(std::uint32_t root, const Array<T>* seed);
+
+  void run();
+
+  [[nodiscard]] bool needs(std::uint32_t entry) const {
+    return state_.entries[entry].requires_grad && (wanted_.empty() || wanted_[entry]);
+  }
+
+  /// Adds a gradient to that of `entry`: takes over its memory or computes it in place if possible.
+  void accumulate(std::uint32_t entry, const Variable<T>& gradient);
+
+ private:
+  void run_node(std::uint32_t index);
+  void release_values();
+  [[nodiscard]] bool keeps(const Entry<T>& entry) const;
+
+  TapeState<T>& state_;
+  std::string_view op_;
+  std::vector<bool> wanted_;
+  std::uint32_t last_ = none;       // the last node that a root comes from
+  std::uint32_t first_scratch_ = 0;  // entries from here on belong to the rule that is running
+};
+
+/// Throws GradientError unless a gradient can flow from entry `root`, and ShapeError when a seed
+/// does not have its shape.
+template <class T>
+void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t root,
+                const Array<T>* seed);
+
+extern template class BackwardPass<float>;
+extern template class BackwardPass<double>;
+
+}  // namespace tapestry::detail
