@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The four operations, between variables and with numbers.
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+struct Add {  // y = a + b
+  static constexpr auto name = "add";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a + b; }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
+  auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
+};
+
+struct Subtract {  // y = a - b
+  static constexpr auto name = "subtract";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a - b; }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
+  auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return -g; }
+};
+
+struct Multiply {  // y = a b
+  static constexpr auto name = "multiply";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& a, const auto& b) const { return a * b; }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
+    return g * b;
+  }
+  auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto&) const {
+    return g * a;
+  }
+};
+
+struct Divide {  // y = a / b
+  static constexpr auto name = "divide";
+  static constexpr Saves saves = {.output = true, .inputs = 0b10};
+  auto forward(const auto& a, const auto& b) const { return a / b; }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
+    return g / b;
+  }
+  auto backward(Wrt<1>, const auto& g, const auto& y, const auto&, const auto& b) const {
+    return -(g * y / b);
+  }
+};
+
+struct Negative {  // y = -x
+  static constexpr auto name = "negative";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& x) const { return -x; }
+  auto backward(const auto& g, const auto&, const auto&) const { return -g; }
+};
+
+std::string number(double c) {
+  std::string text = std::to_string(c);
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+struct AddScalar {  // y = x + c
+  static constexpr auto name = "add_scalar";
+  static constexpr Saves saves = save_nothing;
+  double c;
+  auto forward(const auto& x) const { return x + c; }
+  auto backward(const auto& g, const auto&, const auto&) const { return g; }
+  [[nodiscard]] std::string attributes() const { return "+ " + number(c); }
+};
+
+struct SubtractFromScalar {  // y = c - x
+  static constexpr auto name = "subtract_from_scalar";
+  static constexpr Saves saves = save_nothing;
+  double c;
+  auto forward(const auto& x) const { return c - x; }
+  auto backward(const auto& g, const auto&, const auto&) const { return -g; }
+  [[nodiscard]] std::string attributes() const { return number(c) + " -"; }
+};
+
+struct MultiplyScalar {  // y = c x
+  static constexpr auto name = "multiply_scalar";
+  static constexpr Saves saves = save_nothing;
+  double c;
+  auto forward(const auto& x) const { return x * c; }
+  auto backward(const auto& g, const auto&, const auto&) const { return g * c; }
+  [[nodiscard]] std::string attributes() const { return "* " + number(c); }
+};
+
+struct DivideByScalar {  // y = x / c
+  static constexpr auto name = "divide_by_scalar";
+  static constexpr Saves saves = save_nothing;
+  double c;
+  auto forward(const auto& x) const { return x / c; }
+  auto backward(const auto& g, const auto&, const auto&) const { return g / c; }
+  [[nodiscard]] std::string attributes() const { return "/ " + number(c); }
+};
+
+struct DivideScalar {  // y = c / x
+  static constexpr auto name = "divide_scalar";
+  double c;
+  auto forward(const auto& x) const { return c / x; }
+  auto backward(const auto& g, const auto& y, const auto& x) const { return -(g * y / x); }
+  [[nodiscard]] std::string attributes() const { return number(c) + " /"; }
+};
+
+}  // namespace
+
+using detail::apply_op;
+
+template <class T>
+Variable<T> operator+(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Add{}, a, b);
+}
+template <class T>
+Variable<T> operator-(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Subtract{}, a, b);
+}
+template <class T>
+Variable<T> operator*(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Multiply{}, a, b);
+}
+template <class T>
+Variable<T> operator/(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Divide{}, a, b);
+}
+template <class T>
+Variable<T> operator-(const Variable<T>& x) {
+  return apply_op(Negative{}, x);
+}
+template <class T>
+Variable<T> operator+(const Variable<T>& x, Number<T> c) {
+  return apply_op(AddScalar{c}, x);
+}
+template <class T>
+Variable<T> operator+(Number<T> c, const Variable<T>& x) {
+  return apply_op(AddScalar{c}, x);
+}
+template <class T>
+Variable<T> operator-(const Variable<T>& x, Number<T> c) {
+  return apply_op(AddScalar{-c}, x);
+}
+template <class T>
+Variable<T> operator-(Number<T> c, const Variable<T>& x) {
+  return apply_op(SubtractFromScalar{c}, x);
+}
+template <class T>
+Variable<T> operator*(const Variable<T>& x, Number<T> c) {
+  return apply_op(MultiplyScalar{c}, x);
+}
+template <class T>
+Variable<T> operator*(Number<T> c, const Variable<T>& x) {
+  return apply_op(MultiplyScalar{c}, x);
+}
+template <class T>
+Variable<T> operator/(const Variable<T>& x, Number<T> c) {
+  return apply_op(DivideByScalar{c}, x);
+}
+template <class T>
+Variable<T> operator/(Number<T> c, const Variable<T>& x) {
+  return apply_op(DivideScalar{c}, x);
+}
+
+template Variable<float> operator+(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator+(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator-(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator-(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator*(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator*(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator/(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator/(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator-(const Variable<float>&);
+template Variable<double> operator-(const Variable<double>&);
+template Variable<float> operator+(const Variable<float>&, float);
+template Variable<double> operator+(const Variable<double>&, double);
+template Variable<float> operator+(float, const Variable<float>&);
+template Variable<double> operator+(double, const Variable<double>&);
+template Variable<float> operator-(const Variable<float>&, float);
+template Variable<double> operator-(const Variable<double>&, double);
+template Variable<float> operator-(float, const Variable<float>&);
+template Variable<double> operator-(double, const Variable<double>&);
+template Variable<float> operator*(const Variable<float>&, float);
+template Variable<double> operator*(const Variable<double>&, double);
+template Variable<float> operator*(float, const Variable<float>&);
+template Variable<double> operator*(double, const Variable<double>&);
+template Variable<float> operator/(const Variable<float>&, float);
+template Variable<double> operator/(const Variable<double>&, double);
+template Variable<float> operator/(float, const Variable<float>&);
+template Variable<double> operator/(double, const Variable<double>&);
+
+}  // namespace tapestry

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Comparisons, which have no gradient, and the choice between two values by their result.
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+struct Greater {  // y = 1 where a > b, else 0
+  static constexpr auto name = "greater";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a > b; }
+};
+
+struct GreaterEqual {  // y = 1 where a >= b, else 0
+  static constexpr auto name = "greater_equal";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a >= b; }
+};
+
+struct Equal {  // y = 1 where a = b, else 0
+  static constexpr auto name = "equal";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return equal(a, b); }
+};
+
+struct Where {  // y = a where c is not 0, else b
+  static constexpr auto name = "where";
+  static constexpr Saves saves = save_input(0);
+  auto forward(const auto& c, const auto& a, const auto& b) const { return where(c, a, b); }
+  auto backward(Wrt<1>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
+    return where(c, g, 0.0);
+  }
+  auto backward(Wrt<2>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
+    return where(c, 0.0, g);
+  }
+};
+
+}  // namespace
+
+using detail::apply_op;
+using detail::constant_like;
+
+template <class T>
+Variable<T> operator>(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Greater{}, a, b);
+}
+template <class T>
+Variable<T> operator<(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Greater{}, b, a);
+}
+template <class T>
+Variable<T> operator>=(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(GreaterEqual{}, a, b);
+}
+template <class T>
+Variable<T> operator<=(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(GreaterEqual{}, b, a);
+}
+template <class T>
+Variable<T> operator>(const Variable<T>& a, Number<T> b) {
+  return a > constant_like(a, b);
+}
+template <class T>
+Variable<T> operator<(const Variable<T>& a, Number<T> b) {
+  return a < constant_like(a, b);
+}
+template <class T>
+Variable<T> operator>=(const Variable<T>& a, Number<T> b) {
+  return a >= constant_like(a, b);
+}
+template <class T>
+Variable<T> operator<=(const Variable<T>& a, Number<T> b) {
+  return a <= constant_like(a, b);
+}
+template <class T>
+Variable<T> equal(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Equal{}, a, b);
+}
+template <class T>
+Variable<T> where(const Variable<T>& condition, const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(Where{}, condition, a, b);
+}
+template <class T>
+Variable<T> where(const Variable<T>& condition, const Variable<T>& a, Number<T> b) {
+  return where(condition, a, constant_like(a, b));
+}
+template <class T>
+Variable<T> where(const Variable<T>& condition, Number<T> a, const Variable<T>& b) {
+  return where(condition, constant_like(b, a), b);
+}
+
+template Variable<float> operator>(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator>(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator<(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator<(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator>=(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator>=(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator<=(const Variable<float>&, const Variable<float>&);
+template Variable<double> operator<=(const Variable<double>&, const Variable<double>&);
+template Variable<float> operator>(const Variable<float>&, float);
+template Variable<double> operator>(const Variable<double>&, double);
+template Variable<float> operator<(const Variable<float>&, float);
+template Variable<double> operator<(const Variable<double>&, double);
+template Variable<float> operator>=(const Variable<float>&, float);
+template Variable<double> operator>=(const Variable<double>&, double);
+template Variable<float> operator<=(const Variable<float>&, float);
+template Variable<double> operator<=(const Variable<double>&, double);
+template Variable<float> equal(const Variable<float>&, const Variable<float>&);
+template Variable<double> equal(const Variable<double>&, const Variable<double>&);
+template Variable<float> where(const Variable<float>&, const Variable<float>&,
+                               const Variable<float>&);
+template Variable<double> where(const Variable<double>&, const Variable<double>&,
+                                const Variable<double>&);
+template Variable<float> where(const Variable<float>&, const Variable<float>&, float);
+template Variable<double> where(const Variable<double>&, const Variable<double>&, double);
+template Variable<float> where(const Variable<float>&, float, const Variable<float>&);
+template Variable<double> where(const Variable<double>&, double, const Variable<double>&);
+
+}  // namespace tapestry

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Softmax and cross entropy as one op, with what PyTorch's cross_entropy offers.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+/// Loss of row t with target k: sum over classes c of q(t, c) (lse(t) - logits(t, c)), where the
+/// target distribution is q(t, c) = (1 - s) w(k) [c = k] + s / V w(c), with smoothing s and class
+/// weights w; rows whose target is ignored have q = 0.
+template <class T>
+struct SoftmaxCrossEntropy {
+  static constexpr auto name = "softmax_cross_entropy";
+  IndexView targets;
+  const T* weight;  // (V), or null
+  Reduction reduction;
+  std::int64_t ignore_index;
+  T smoothing;
+
+  // Outputs: the loss, and log(sum(exp(logits))) of each row, from which backward rebuilds the
+  // softmax.
+  [[nodiscard]] std::size_t outputs() const { return 2; }
+  [[nodiscard]] Shape infer(std::size_t output, const Shape& logits) const {
+    if (logits.rank() == 0 || !(logits.part(0, logits.rank() - 1) == targets.shape))
+      throw ShapeError(name, "logits " + logits.str() + " need targets of shape " +
+                                 (logits.rank() == 0 ? Shape{} : logits.part(0, logits.rank() - 1))
+                                     .str() +
+                                 ", not " + targets.shape.str());
+    for (std::size_t t = 0; t < targets.shape.size(); ++t)
+      if (counts(t) && (targets.data[t] < 0 || targets.data[t] >= classes(logits)))
+        throw IndexError(name, "target " + std::to_string(targets.data[t]) + " at element " +
+                                   std::to_string(t) + " is outside the " +
+                                   std::to_string(classes(logits)) + " classes of logits " +
+                                   logits.str());
+    return output == 0 && reduction != Reduction::none ? Shape{} : targets.shape;
+  }
+
+  void forward(std::span<const Out<T>> y, const In<T>& logits) const {
+    const auto v = static_cast<std::size_t>(classes(logits.shape()));
+    double total = 0;
+    for (std::size_t t = 0; t < rows(); ++t) {
+      const T* x = logits.data + t * v;
+      const T lse = y[1].data[t] = log_sum_exp(x, v);
+      const T loss = row_loss(x, lse, t, v);
+      if (reduction == Reduction::none) y[0].data[t] = loss;
+      total += static_cast<double>(loss);
+    }
+    if (reduction != Reduction::none) *y[0].data = static_cast<T>(total / divisor());
+  }
+
+  void backward(KernelBackward<T>& call) const {
+    if (!call.needs(0)) return;
+    const Out<T> target = call.target(0);
+    const In<T> x = call.input(0);
+    const In<T> lse = call.output(1);
+    const In<T> g = call.grad(0);
+    const auto v = static_cast<std::size_t>(classes(x.shape()));
+    const T scale = static_cast<T>(1 / divisor());
+    for (std::size_t t = 0; t < rows(); ++t) {
+      T* to = target.data + t * v;
+      if (!target.accumulate) std::fill_n(to, v, T{0});
+      if (!counts(t)) continue;
+      const T upstream = reduction == Reduction::none ? g.data[t] : *g.data * scale;
+      add_row_gradient(to, x.data + t * v, lse.data[t], upstream, t, v);
+    }
+  }
+
+  /// -sum(q log_softmax(logits)), the definition.
+  Variable<T> expand(const Variable<T>& logits) const {
+    detail::TapeState<T>& state = logits.state(name);
+    const auto v = static_cast<std::size_t>(classes(logits.shape()));
+    const Shape shape = logits.shape();
+    const Variable<T> q(state, state.add_leaf(shape, Role::constant, false, "target distribution"));
+    T* data = state.entries[q.index()].data;
+    std::fill_n(data, shape.size(), T{0});
+    for (std::size_t t = 0; t < rows(); ++t)
+      for (std::size_t c = 0; c < v && counts(t); ++c) data[t * v + c] = share(t, c, v);
+    const Variable<T> losses = -sum(q * log_softmax(logits), -1);
+    if (reduction == Reduction::none) return losses;
+    const Variable<T> total = sum(losses);
+    return reduction == Reduction::sum ? total : total / static_cast<T>(divisor());
+  }
+
+  [[nodiscard]] std::string attributes() const {
+    return reduction == Reduction::mean ? "mean" : reduction == Reduction::sum ? "sum" : "none";
+  }
+
+ private:
+  [[nodiscard]] static std::int64_t classes(const Shape& logits) {
+    return static_cast<std::int64_t>(logits.back());
+  }
+  [[nodiscard]] std::size_t rows() const { return targets.shape.size(); }
+  [[nodiscard]] bool counts(std::size_t t) const { return targets.data[t] != ignore_index; }
+  [[nodiscard]] T weight_of(std::size_t c) const { return weight ? weight[c] : T{1}; }
+
+  /// q(t, c) of a row that counts.
+  [[nodiscard]] T share(std::size_t t, std::size_t c, std::size_t v) const {
+    const T even = smoothing / static_cast<T>(v) * weight_of(c);
+    return static_cast<std::int64_t>(c) == targets.data[t] ? even + (1 - smoothing) * weight_of(c)
+                                                           : even;
+  }
+
+  [[nodiscard]] double divisor() const {
+    if (reduction != Reduction::mean) return 1;
+    double total = 0;
+    for (std::size_t t = 0; t < rows(); ++t)
+      if (counts(t))
+        total += static_cast<double>(weight_of(static_cast<std::size_t>(targets.data[t])));
+    return total;
+  }
+
+  static T log_sum_exp(const T* x, std::size_t v) {
+    T largest = x[0];
+    for (std::size_t c = 1; c < v; ++c) largest = std::max(largest, x[c]);
+    T total{0};
+    for (std::size_t c = 0; c < v; ++c) total += std::exp(x[c] - largest);
+    return largest + std::log(total);
+  }
+
+  [[nodiscard]] T row_loss(const T* x, T lse, std::size_t t, std::size_t v) const {
+    if (!counts(t)) return T{0};
+    const auto k = static_cast<std::size_t>(targets.data[t]);
+    if (smoothing == 0) return weight_of(k) * (lse - x[k]);
+    T loss{0};
+    for (std::size_t c = 0; c < v; ++c) loss += share(t, c, v) * (lse - x[c]);
+    return loss;
+  }
+
+  void add_row_gradient(T* to, const T* x, T lse, T upstream, std::size_t t, std::size_t v) const {
+    const auto k = static_cast<std::size_t>(targets.data[t]);
+    T mass = weight_of(k);  // sum of q over the classes
+    if (smoothing != 0) {
+      mass = T{0};
+      for (std::size_t c = 0; c < v; ++c) mass += share(t, c, v);
+    }
+    for (std::size_t c = 0; c < v; ++c) to[c] += upstream * mass * std::exp(x[c] - lse);
+    if (smoothing == 0) {
+      to[k] -= upstream * mass;
+    } else {
+      for (std::size_t c = 0; c < v; ++c) to[c] -= upstream * share(t, c, v);
+    }
+  }
+};
+
+}  // namespace
+
+template <class T>
+Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targets,
+                                  const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  const char* op = SoftmaxCrossEntropy<T>::name;
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    throw ArgumentError(op, "label smoothing must lie in [0, 1], not " +
+                                std::to_string(options.label_smoothing));
+  detail::TapeState<T>& state = logits.state(op);
+  const T* weight = nullptr;
+  if (options.weight) {
+    const Shape shape(options.weight->shape());
+    if (logits.shape().rank() == 0 || !(shape == Shape{logits.shape().back()}))
+      throw ShapeError(op, "class weights " + shape.str() + " do not fit logits " +
+                               logits.shape().str());
+    weight = static_cast<const T*>(state.attach(options.weight->data(), shape.size() * sizeof(T)));
+  }
+  return detail::apply_op(
+      SoftmaxCrossEntropy<T>{detail::keep_indices(state, targets), weight, options.reduction,
+                             options.ignore_index, static_cast<T>(options.label_smoothing)},
+      logits);
+}
+
+template Variable<float> softmax_cross_entropy(const Variable<float>&, const Indices&,
+                                               const CrossEntropyOptions<float>&);
+template Variable<double> softmax_cross_entropy(const Variable<double>&, const Indices&,
+                                                const CrossEntropyOptions<double>&);
+
+}  // namespace tapestry

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// Functions of one variable, elementwise. Rules are written with the output where that is cheaper.
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+struct Exp {  // y = e^x
+  static constexpr auto name = "exp";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return exp(x); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return g * y; }
+};
+
+struct Log {  // y = log x
+  static constexpr auto name = "log";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return log(x); }
+  auto backward(const auto& g, const auto&, const auto& x) const { return g / x; }
+};
+
+struct Sqrt {  // y = x^(1/2)
+  static constexpr auto name = "sqrt";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return sqrt(x); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return g / (2.0 * y); }
+};
+
+struct Square {  // y = x^2
+  static constexpr auto name = "square";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return x * x; }
+  auto backward(const auto& g, const auto&, const auto& x) const { return g * (2.0 * x); }
+};
+
+struct PowScalar {  // y = x^p
+  static constexpr auto name = "pow_scalar";
+  static constexpr Saves saves = save_inputs;
+  double p;
+  auto forward(const auto& x) const { return pow(x, p); }
+  auto backward(const auto& g, const auto&, const auto& x) const {
+    // x^(p - 1) would be infinite at x = 0 where the derivative of a constant is 0.
+    return p == 0 ? g * 0.0 : g * (p * pow(x, p - 1));
+  }
+  [[nodiscard]] std::string attributes() const { return "exponent=" + std::to_string(p); }
+};
+
+struct Pow {  // y = a^b
+  static constexpr auto name = "pow";
+  auto forward(const auto& a, const auto& b) const { return pow(a, b); }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
+    return g * b * pow(a, b - 1.0);
+  }
+  auto backward(Wrt<1>, const auto& g, const auto& y, const auto& a, const auto&) const {
+    return g * y * log(a);
+  }
+};
+
+struct Tanh {  // y = tanh x
+  static constexpr auto name = "tanh";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return tanh(x); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return g * (1.0 - y * y); }
+};
+
+struct Sigmoid {  // y = 1 / (1 + e^-x)
+  static constexpr auto name = "sigmoid";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return sigmoid(x); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return g * (y * (1.0 - y)); }
+};
+
+struct Relu {  // y = max(x, 0)
+  static constexpr auto name = "relu";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return maximum(x, 0.0); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return where(y > 0.0, g, 0.0); }
+};
+
+struct Softplus {  // y = log(1 + e^x)
+  static constexpr auto name = "softplus";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return maximum(x, 0.0) + log1p(exp(-abs(x))); }
+  auto backward(const auto& g, const auto&, const auto& x) const { return g * sigmoid(x); }
+};
+
+}  // namespace
+
+using detail::apply_op;
+
+template <class T>
+Variable<T> exp(const Variable<T>& x) {
+  return apply_op(Exp{}, x);
+}
+template <class T>
+Variable<T> log(const Variable<T>& x) {
+  return apply_op(Log{}, x);
+}
+template <class T>
+Variable<T> sqrt(const Variable<T>& x) {
+  return apply_op(Sqrt{}, x);
+}
+template <class T>
+Variable<T> square(const Variable<T>& x) {
+  return apply_op(Square{}, x);
+}
+template <class T>
+Variable<T> pow(const Variable<T>& x, Number<T> exponent) {
+  return apply_op(PowScalar{exponent}, x);
+}
+template <class T>
+Variable<T> pow(const Variable<T>& x, const Variable<T>& y) {
+  return apply_op(Pow{}, x, y);
+}
+template <class T>
+Variable<T> tanh(const Variable<T>& x) {
+  return apply_op(Tanh{}, x);
+}
+template <class T>
+Variable<T> sigmoid(const Variable<T>& x) {
+  return apply_op(Sigmoid{}, x);
+}
+template <class T>
+Variable<T> relu(const Variable<T>& x) {
+  return apply_op(Relu{}, x);
+}
+template <class T>
+Variable<T> softplus(const Variable<T>& x) {
+  return apply_op(Softplus{}, x);
+}
+
+template Variable<float> exp(const Variable<float>&);
+template Variable<double> exp(const Variable<double>&);
+template Variable<float> log(const Variable<float>&);
+template Variable<double> log(const Variable<double>&);
+template Variable<float> sqrt(const Variable<float>&);
+template Variable<double> sqrt(const Variable<double>&);
+template Variable<float> square(const Variable<float>&);
+template Variable<double> square(const Variable<double>&);
+template Variable<float> pow(const Variable<float>&, float);
+template Variable<double> pow(const Variable<double>&, double);
+template Variable<float> pow(const Variable<float>&, const Variable<float>&);
+template Variable<double> pow(const Variable<double>&, const Variable<double>&);
+template Variable<float> tanh(const Variable<float>&);
+template Variable<double> tanh(const Variable<double>&);
+template Variable<float> sigmoid(const Variable<float>&);
+template Variable<double> sigmoid(const Variable<double>&);
+template Variable<float> relu(const Variable<float>&);
+template Variable<double> relu(const Variable<double>&);
+template Variable<float> softplus(const Variable<float>&);
+template Variable<double> softplus(const Variable<double>&);
+
+}  // namespace tapestry

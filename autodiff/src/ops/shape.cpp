@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The same elements in another shape or order.
+#include <algorithm>
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+struct Reshape {  // y = x with other extents
+  static constexpr auto name = "reshape";
+  static constexpr Saves saves = save_nothing;
+  Shape shape;  // one extent may be `rest`
+
+  [[nodiscard]] Shape infer(const Shape& x) const {
+    Shape result = shape;
+    std::size_t known = 1;
+    std::size_t* open = nullptr;
+    for (std::size_t i = 0; i < result.rank(); ++i) {
+      if (result[i] != rest) {
+        known *= result[i];
+      } else if (open) {
+        throw ShapeError(name, "more than one extent is left open");
+      } else {
+        open = &result[i];
+      }
+    }
+    if (open) *open = known == 0 ? 0 : x.size() / known;
+    if (result.size() != x.size())
+      throw ShapeError(name, "cannot give " + std::to_string(x.size()) + " elements of shape " +
+                                 x.str() + " the shape " + text());
+    return result;
+  }
+  [[nodiscard]] bool alias(const Shape&, std::size_t&) const { return true; }
+
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    std::copy_n(x.data, x.size(), y.data);
+  }
+  auto backward(const auto& g, const auto&, const auto& x) const { return reshape(g, x.shape()); }
+
+ private:
+  [[nodiscard]] std::string text() const {
+    std::string result = "(";
+    for (std::size_t i = 0; i < shape.rank(); ++i)
+      result += (i ? ", " : "") + (shape[i] == rest ? "rest" : std::to_string(shape[i]));
+    return result + ")";
+  }
+};
+
+struct Transpose {  // axis i of y is axis order[i] of x
+  static constexpr auto name = "transpose";
+  static constexpr Saves saves = save_nothing;
+  Shape order;
+
+  [[nodiscard]] Shape infer(const Shape& x) const {
+    Shape shape;
+    for (const std::size_t axis : order) shape.push_back(x[axis]);
+    return shape;
+  }
+
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    const auto of_x = strides_of(x.shape());
+    const std::size_t rank = order.rank();
+    if (y.size() == 0) return;
+    std::array<std::size_t, Shape::max_rank> position{};
+    std::size_t from = 0;
+    const std::size_t inner = rank == 0 ? 1 : y.shape()[rank - 1];
+    const std::size_t stride = rank == 0 ? 0 : of_x[order[rank - 1]];
+    for (std::size_t to = 0;;) {
+      for (std::size_t i = 0; i < inner; ++i) y.data[to++] = x.data[from + i * stride];
+      if (to == y.size()) return;
+      for (std::size_t axis = rank - 1; axis-- > 0;) {
+        from += of_x[order[axis]];
+        if (++position[axis] < y.shape()[axis]) break;
+        from -= of_x[order[axis]] * y.shape()[axis];
+        position[axis] = 0;
+      }
+    }
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    Shape inverse = order;
+    for (std::size_t i = 0; i < order.rank(); ++i) inverse[order[i]] = i;
+    return detail::apply_op(Transpose{inverse}, g);
+  }
+  [[nodiscard]] std::string attributes() const { return "axes=" + order.str(); }
+};
+
+}  // namespace
+
+using detail::apply_op;
+
+template <class T>
+Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
+  return apply_op(Reshape{shape}, x);
+}
+
+template <class T>
+Variable<T> expand_dims(const Variable<T>& x, int axis) {
+  Shape shape = x.shape();
+  shape.insert(normalize_axis("expand_dims", axis, shape.rank() + 1), 1);
+  return reshape(x, shape);
+}
+
+template <class T>
+Variable<T> squeeze(const Variable<T>& x, int axis) {
+  Shape shape = x.shape();
+  const std::size_t i = normalize_axis("squeeze", axis, shape.rank());
+  if (shape[i] != 1)
+    throw ShapeError("squeeze", "axis " + std::to_string(axis) + " of " + shape.str() +
+                                    " does not have extent 1");
+  shape.erase(i);
+  return reshape(x, shape);
+}
+
+template <class T>
+Variable<T> transpose(const Variable<T>& x, const Axes& order) {
+  const std::size_t rank = x.shape().rank();
+  Shape axes;
+  if (order.all())
+    for (std::size_t i = rank; i-- > 0;) axes.push_back(i);
+  else
+    for (const int axis : order) axes.push_back(normalize_axis("transpose", axis, rank));
+  if (axes.rank() != rank)
+    throw ShapeError("transpose", std::to_string(axes.rank()) + " axes given for shape " +
+                                      x.shape().str());
+  static_cast<void>(axis_set("transpose", order, rank));  // refuses repeated axes
+  return apply_op(Transpose{axes}, x);
+}
+
+template Variable<float> reshape(const Variable<float>&, const Shape&);
+template Variable<double> reshape(const Variable<double>&, const Shape&);
+template Variable<float> expand_dims(const Variable<float>&, int);
+template Variable<double> expand_dims(const Variable<double>&, int);
+template Variable<float> squeeze(const Variable<float>&, int);
+template Variable<double> squeeze(const Variable<double>&, int);
+template Variable<float> transpose(const Variable<float>&, const Axes&);
+template Variable<double> transpose(const Variable<double>&, const Axes&);
+
+}  // namespace tapestry

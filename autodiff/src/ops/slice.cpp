@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// Parts of arrays, and arrays put together from parts.
+#include <algorithm>
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+/// An array seen as (outer, axis, inner).
+struct Around {
+  std::size_t outer = 1;
+  std::size_t inner = 1;
+
+  Around(const Shape& shape, std::size_t axis) {
+    for (std::size_t i = 0; i < axis; ++i) outer *= shape[i];
+    for (std::size_t i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+  }
+};
+
+/// `count` elements of an axis: start, start + step, ...; `drop` leaves the axis out.
+struct Part {
+  std::size_t axis;
+  std::size_t start;
+  std::size_t count;
+  std::size_t step;
+  bool drop;
+
+  [[nodiscard]] Shape of(const Shape& whole) const {
+    Shape shape = whole;
+    if (drop)
+      shape.erase(axis);
+    else
+      shape[axis] = count;
+    return shape;
+  }
+
+  /// Calls `body(offset in the part, offset in the whole, length)` for each contiguous run.
+  template <class Body>
+  void for_each_run(const Shape& whole, const Body& body) const {
+    const Around around(whole, axis);
+    const std::size_t extent = whole[axis];
+    std::size_t at = 0;
+    for (std::size_t o = 0; o < around.outer; ++o) {
+      const std::size_t first = (o * extent + start) * around.inner;
+      if (step == 1) {
+        body(at, first, count * around.inner);
+        at += count * around.inner;
+        continue;
+      }
+      for (std::size_t i = 0; i < count; ++i, at += around.inner)
+        body(at, first + i * step * around.inner, around.inner);
+    }
+  }
+};
+
+struct Slice : Part {  // y = a part of x
+  static constexpr auto name = "slice";
+  static constexpr Saves saves = save_nothing;
+
+  [[nodiscard]] Shape infer(const Shape& x) const { return of(x); }
+  [[nodiscard]] bool alias(const Shape& x, std::size_t& offset) const {
+    const Around around(x, axis);
+    offset = start * around.inner;
+    return around.outer == 1 && (step == 1 || count == 1) && count > 0;
+  }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    for_each_run(x.shape(), [&](std::size_t part, std::size_t whole, std::size_t n) {
+      std::copy_n(x.data + whole, n, y.data + part);
+    });
+  }
+  auto backward(const auto& g, const auto&, const auto& x) const {
+    return detail::slice_put(g, x.shape(), axis, start, step, drop);
+  }
+  [[nodiscard]] std::string attributes() const {
+    const std::string where = "axis=" + std::to_string(axis) + " ";
+    if (drop) return where + "[" + std::to_string(start) + "]";
+    const std::string by = step == 1 ? "" : ":" + std::to_string(step);
+    return where + "[" + std::to_string(start) + ":" +
+           std::to_string(start + (count == 0 ? 0 : (count - 1) * step + 1)) + by + "]";
+  }
+};
+
+struct SlicePut : Part {  // y = zeros, with x in place of a part
+  static constexpr auto name = "slice_put";
+  static constexpr Saves saves = save_nothing;
+  static constexpr bool accumulates = true;
+  Shape shape;
+
+  [[nodiscard]] Shape infer(const Shape&) const { return shape; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    if (!y.accumulate) std::fill_n(y.data, y.size(), T{0});
+    for_each_run(shape, [&](std::size_t part, std::size_t whole, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) y.data[whole + i] += x.data[part + i];
+    });
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    return detail::apply_op(Slice{static_cast<const Part&>(*this)}, g);
+  }
+};
+
+struct Concatenate {  // y = x0, x1, ... one after another along an axis
+  static constexpr auto name = "concatenate";
+  static constexpr Saves saves = save_nothing;
+  std::size_t axis;
+
+  [[nodiscard]] Shape infer(std::span<const Shape* const> x) const {
+    Shape shape = *x[0];
+    for (std::size_t k = 1; k < x.size(); ++k) {
+      Shape expected = *x[0];
+      if (x[k]->rank() == expected.rank()) expected[axis] = (*x[k])[axis];
+      if (!(expected == *x[k]))
+        throw ShapeError(name, "shapes differ outside axis " + std::to_string(axis) + ": " +
+                                   x[0]->str() + " and " + x[k]->str());
+      shape[axis] += (*x[k])[axis];
+    }
+    return shape;
+  }
+  template <class T>
+  void forward(const Out<T>& y, std::span<const In<T>> x) const {
+    const std::size_t outer = Around(y.shape(), axis).outer;
+    T* to = y.data;
+    for (std::size_t o = 0; o < outer; ++o) {
+      for (const In<T>& source : x) {
+        const std::size_t n = source.size() / outer;
+        to = std::copy_n(source.data + o * n, n, to);
+      }
+    }
+  }
+  template <class T>
+  Variable<T> backward(std::size_t i, const Variable<T>& g, const RuleBackward<T>& call) const {
+    std::size_t start = 0;
+    for (std::size_t k = 0; k < i; ++k) start += call.input_shape(k)[axis];
+    return detail::apply_op(Slice{{axis, start, call.input_shape(i)[axis], 1, false}}, g);
+  }
+  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+};
+
+struct Stack {  // y = x0, x1, ... along a new axis
+  static constexpr auto name = "stack";
+  static constexpr Saves saves = save_nothing;
+  std::size_t axis;
+
+  [[nodiscard]] Shape infer(std::span<const Shape* const> x) const {
+    for (const Shape* other : x)
+      if (!(*other == *x[0]))
+        throw ShapeError(name, "shapes differ: " + x[0]->str() + " and " + other->str());
+    Shape shape = *x[0];
+    shape.insert(axis, x.size());
+    return shape;
+  }
+  template <class T>
+  void forward(const Out<T>& y, std::span<const In<T>> x) const {
+    const Around around(y.shape(), axis);
+    T* to = y.data;
+    for (std::size_t o = 0; o < around.outer; ++o)
+      for (const In<T>& source : x) to = std::copy_n(source.data + o * around.inner, around.inner, to);
+  }
+  template <class T>
+  Variable<T> backward(std::size_t i, const Variable<T>& g, const RuleBackward<T>&) const {
+    return detail::apply_op(Slice{{axis, i, 1, 1, true}}, g);
+  }
+  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+};
+
+struct Split {  // y0, y1, ... = equal parts of x along an axis
+  static constexpr auto name = "split";
+  static constexpr Saves saves = save_nothing;
+  std::size_t axis;
+  std::size_t sections;
+
+  [[nodiscard]] std::size_t outputs() const { return sections; }
+  [[nodiscard]] Part part(std::size_t j, const Shape& x) const {
+    const std::size_t count = x[axis] / sections;
+    return {axis, j * count, count, 1, false};
+  }
+  [[nodiscard]] Shape infer(std::size_t j, const Shape& x) const {
+    if (x[axis] % sections != 0)
+      throw ShapeError(name, "axis " + std::to_string(axis) + " of " + x.str() + " is not " +
+                                 std::to_string(sections) + " equal parts");
+    return part(j, x).of(x);
+  }
+  template <class T>
+  void forward(std::span<const Out<T>> y, const In<T>& x) const {
+    for (std::size_t j = 0; j < sections; ++j)
+      part(j, x.shape()).for_each_run(x.shape(), [&](std::size_t p, std::size_t whole,
+                                                     std::size_t n) {
+        std::copy_n(x.data + whole, n, y[j].data + p);
+      });
+  }
+  template <class T>
+  Variable<T> backward(RuleBackward<T>& call) const {
+    std::vector<Variable<T>> parts;
+    for (std::size_t j = 0; j < sections; ++j) parts.push_back(call.grad(j));
+    return concatenate(parts, static_cast<int>(axis));
+  }
+  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+};
+
+std::size_t clip_position(std::int64_t position, std::size_t extent) {
+  const auto n = static_cast<std::int64_t>(extent);
+  if (position < 0) position += n;
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(position, 0, n));
+}
+
+}  // namespace
+
+using detail::apply_op;
+
+template <class T>
+Variable<T> slice(const Variable<T>& x, int axis, std::int64_t start, std::int64_t stop,
+                  std::int64_t step) {
+  if (step <= 0)
+    throw ArgumentError("slice", "step must be positive, not " + std::to_string(step));
+  const std::size_t i = normalize_axis("slice", axis, x.shape().rank());
+  const std::size_t first = clip_position(start, x.shape()[i]);
+  const std::size_t last = std::max(first, clip_position(stop, x.shape()[i]));
+  const auto by = static_cast<std::size_t>(step);
+  return apply_op(Slice{{i, first, (last - first + by - 1) / by, by, false}}, x);
+}
+
+template <class T>
+Variable<T> select(const Variable<T>& x, int axis, std::int64_t index) {
+  const std::size_t i = normalize_axis("select", axis, x.shape().rank());
+  const auto extent = static_cast<std::int64_t>(x.shape()[i]);
+  if (index < -extent || index >= extent)
+    throw IndexError("select", "index " + std::to_string(index) + " is out of range for axis " +
+                                   std::to_string(axis) + " of " + x.shape().str());
+  return apply_op(Slice{{i, clip_position(index, x.shape()[i]), 1, 1, true}}, x);
+}
+
+template <class T>
+Variable<T> detail::slice_put(const Variable<T>& x, const Shape& shape, std::size_t axis,
+                              std::size_t start, std::size_t step, bool drop) {
+  return apply_op(SlicePut{{axis, start, drop ? 1 : x.shape()[axis], step, drop}, shape}, x);
+}
+
+template <class T>
+Variable<T> concatenate(std::span<const Variable<T>> x, int axis) {
+  if (x.empty()) throw ArgumentError("concatenate", "no arrays given");
+  const std::size_t i = normalize_axis("concatenate", axis, x[0].shape().rank());
+  return detail::apply_variadic(Concatenate{i}, x);
+}
+
+template <class T>
+Variable<T> stack(std::span<const Variable<T>> x, int axis) {
+  if (x.empty()) throw ArgumentError("stack", "no arrays given");
+  const std::size_t i = normalize_axis("stack", axis, x[0].shape().rank() + 1);
+  return detail::apply_variadic(Stack{i}, x);
+}
+
+template <class T>
+std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int axis) {
+  if (sections == 0) throw ArgumentError("split", "no sections");
+  return detail::apply_outputs(Split{normalize_axis("split", axis, x.shape().rank()), sections}, x);
+}
+
+template Variable<float> slice(const Variable<float>&, int, std::int64_t, std::int64_t,
+                               std::int64_t);
+template Variable<double> slice(const Variable<double>&, int, std::int64_t, std::int64_t,
+                                std::int64_t);
+template Variable<float> select(const Variable<float>&, int, std::int64_t);
+template Variable<double> select(const Variable<double>&, int, std::int64_t);
+template Variable<float> detail::slice_put(const Variable<float>&, const Shape&, std::size_t,
+                                           std::size_t, std::size_t, bool);
+template Variable<double> detail::slice_put(const Variable<double>&, const Shape&, std::size_t,
+                                            std::size_t, std::size_t, bool);
+template Variable<float> concatenate(std::span<const Variable<float>>, int);
+template Variable<double> concatenate(std::span<const Variable<double>>, int);
+template Variable<float> stack(std::span<const Variable<float>>, int);
+template Variable<double> stack(std::span<const Variable<double>>, int);
+template std::vector<Variable<float>> split(const Variable<float>&, std::size_t, int);
+template std::vector<Variable<double>> split(const Variable<double>&, std::size_t, int);
+
+}  // namespace tapestry

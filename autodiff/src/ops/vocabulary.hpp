@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What the gradient rules of the library's ops are written in.
+#pragma once
+
+#include "simd.hpp"
+#include "tapestry/autodiff/op.hpp"
+#include "tapestry/autodiff/ops.hpp"
+
+namespace tapestry {
+
+/// Integers that an op keeps: they live in the tape, so that an op stays a plain value.
+struct IndexView {
+  const std::int64_t* data = nullptr;
+  Shape shape;
+};
+
+namespace detail {
+
+/// Applies one of the library's own ops: its loops run on packs.
+template <class Op, class T, class... Rest>
+Variable<T> apply_op(const Op& op, const Variable<T>& x, const Rest&... rest) {
+  return apply_with<Pack<T>>(op, x, rest...);
+}
+
+/// Copies indices into the tape.
+template <class T>
+IndexView keep_indices(TapeState<T>& state, const Indices& indices) {
+  const void* copy = state.attach(indices.data(), indices.size() * sizeof(std::int64_t));
+  return {static_cast<const std::int64_t*>(copy), Shape(indices.shape())};
+}
+
+/// A constant of rank 0 on the tape of `x`.
+template <class T>
+Variable<T> constant_like(const Variable<T>& x, T value) {
+  TapeState<T>& state = x.state("constant");
+  const std::uint32_t index = state.add_leaf(Shape{}, Role::constant, false, {});
+  *state.entries[index].data = value;
+  return {state, index};
+}
+
+/// target = (or +=) x summed over the axes along which `target` has extent 1. Both have one rank.
+template <class T>
+void reduce_add(const Out<T>& target, const In<T>& x);
+
+/// Sum over the axes along which `shape` broadcasts to the shape of `x`.
+template <class T>
+Variable<T> sum_to(const Variable<T>& x, const Shape& shape);
+
+/// Zeros of the given shape with `x` in place of its slice: the transpose of `slice`.
+template <class T>
+Variable<T> slice_put(const Variable<T>& x, const Shape& shape, std::size_t axis, std::size_t start,
+                      std::size_t step, bool drop);
+
+/// Zeros of the given shape with the parts of `x` added at `indices` of `axis`: the transpose of
+/// `take`. `indices` live in the tape.
+template <class T>
+Variable<T> scatter_add(const Variable<T>& x, const IndexView& indices, const Shape& shape,
+                        std::size_t axis);
+
+}  // namespace detail
+}  // namespace tapestry

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Several numbers at once, with the interface of Scalar: what the library's elementwise ops
+// compute with.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <xsimd/xsimd.hpp>
+
+namespace tapestry::detail {
+
+template <class T>
+struct Pack {
+  using value_type = T;
+  using Batch = xsimd::batch<T>;
+  static constexpr std::size_t width = Batch::size;
+
+  Batch v;
+
+  Pack() : v(T{0}) {}
+  Pack(double x) : v(static_cast<T>(x)) {}  // NOLINT: constants in formulas convert
+  explicit Pack(const Batch& batch) : v(batch) {}
+
+  static Pack load(const T* p) { return Pack(Batch::load_unaligned(p)); }
+  static Pack fill(T x) { return Pack(Batch(x)); }
+  void store(T* p) const { v.store_unaligned(p); }
+  [[nodiscard]] T sum() const {  // by hand: the name of this function differs among versions
+    std::array<T, width> lanes;
+    store(lanes.data());
+    T total{0};
+    for (const T lane : lanes) total += lane;
+    return total;
+  }
+
+  friend Pack operator-(const Pack& a) { return Pack(-a.v); }
+  friend Pack operator+(const Pack& a, const Pack& b) { return Pack(a.v + b.v); }
+  friend Pack operator-(const Pack& a, const Pack& b) { return Pack(a.v - b.v); }
+  friend Pack operator*(const Pack& a, const Pack& b) { return Pack(a.v * b.v); }
+  friend Pack operator/(const Pack& a, const Pack& b) { return Pack(a.v / b.v); }
+
+  friend Pack operator>(const Pack& a, const Pack& b) { return flag(a.v > b.v); }
+  friend Pack operator<(const Pack& a, const Pack& b) { return flag(a.v < b.v); }
+  friend Pack operator>=(const Pack& a, const Pack& b) { return flag(a.v >= b.v); }
+  friend Pack operator<=(const Pack& a, const Pack& b) { return flag(a.v <= b.v); }
+  friend Pack equal(const Pack& a, const Pack& b) { return flag(a.v == b.v); }
+  friend Pack where(const Pack& condition, const Pack& a, const Pack& b) {
+    return Pack(xsimd::select(condition.v != Batch(T{0}), a.v, b.v));
+  }
+
+  friend Pack exp(const Pack& x) { return Pack(xsimd::exp(x.v)); }
+  friend Pack log(const Pack& x) { return Pack(xsimd::log(x.v)); }
+  friend Pack log1p(const Pack& x) { return Pack(xsimd::log1p(x.v)); }
+  friend Pack sqrt(const Pack& x) { return Pack(xsimd::sqrt(x.v)); }
+  friend Pack abs(const Pack& x) { return Pack(xsimd::abs(x.v)); }
+  friend Pack tanh(const Pack& x) { return Pack(xsimd::tanh(x.v)); }
+  friend Pack pow(const Pack& x, const Pack& y) { return Pack(xsimd::pow(x.v, y.v)); }
+  friend Pack square(const Pack& x) { return x * x; }
+
+  friend Pack maximum(const Pack& a, const Pack& b) {  // NaN wins, as in NumPy
+    return Pack(xsimd::select((a.v >= b.v) || (a.v != a.v), a.v, b.v));
+  }
+
+  friend Pack sigmoid(const Pack& x) {
+    const Batch e = xsimd::exp(-xsimd::abs(x.v));  // never overflows
+    return Pack(xsimd::select(x.v >= Batch(T{0}), Batch(T{1}), e) / (Batch(T{1}) + e));
+  }
+
+ private:
+  static Pack flag(const typename Batch::batch_bool_type& condition) {
+    return Pack(xsimd::select(condition, Batch(T{1}), Batch(T{0})));
+  }
+};
+
+}  // namespace tapestry::detail
