@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+// Text to tokens and tokens to batches.
+#pragma once
+
+#include "tapestry/data/sequence_batches.hpp"
+#include "tapestry/data/vocabulary.hpp"

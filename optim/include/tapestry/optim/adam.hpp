@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/optim/optimizer.hpp"
+
+namespace tapestry::optim {
+
+/// Options of Adam, with the defaults of torch.optim.Adam.
+struct AdamOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;       ///< decay of the mean of the gradient, in [0, 1)
+  double beta2 = 0.999;     ///< decay of the mean of its square, in [0, 1)
+  double epsilon = 1e-8;    ///< added to the denominator
+  double weight_decay = 0;  ///< adds weight_decay * value to the gradient
+};
+
+/// Adam as in PyTorch. With value p, gradient g and moments m, v, in step t = 1, 2, ...:
+///
+///     g += weight_decay p
+///     m  = beta1 m + (1 - beta1) g
+///     v  = beta2 v + (1 - beta2) g^2
+///     p -= learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+///
+/// Each parameter counts its own steps: one without a gradient is not stepped.
+/// Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
+template <class T = float>
+class Adam final : public Optimizer<T> {
+ public:
+  /// Throws ArgumentError for what `Optimizer` refuses, an option that is negative or not finite,
+  /// and a beta outside [0, 1).
+  explicit Adam(ParameterList<T> parameters, AdamOptions options = {});
+
+ private:
+  struct Moments {
+    Array<T> mean;
+    Array<T> square;
+    std::int64_t steps = 0;
+  };
+
+  void update(std::size_t position, Parameter<T>& parameter) override;
+
+  AdamOptions options_;
+  std::vector<Moments> moments_;  // one for each parameter
+};
+
+/// `Adam adam({&weight, &bias}, {...})` finds T from the parameters.
+template <class T>
+Adam(std::initializer_list<Parameter<T>*>, AdamOptions = {}) -> Adam<T>;
+
+extern template class Adam<float>;
+extern template class Adam<double>;
+
+}  // namespace tapestry::optim
