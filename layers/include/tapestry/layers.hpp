@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// All of the layers component: models, their parts, and saving them.
+#pragma once
+
+#include "tapestry/layers/embedding.hpp"
+#include "tapestry/layers/gru.hpp"
+#include "tapestry/layers/init.hpp"
+#include "tapestry/layers/linear.hpp"
+#include "tapestry/layers/lstm.hpp"
+#include "tapestry/layers/module.hpp"
+#include "tapestry/layers/rnn.hpp"

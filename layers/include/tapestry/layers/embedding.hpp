@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/parameter.hpp"
+#include "tapestry/autodiff/tape.hpp"
+#include "tapestry/layers/module.hpp"
+
+namespace tapestry::layers {
+
+/// A learned vector for each token, as torch.nn.Embedding.
+///
+/// tokens (...), weight (V, E), result (..., E). The weights start normal with variance 1.
+template <class T = float>
+class Embedding : public Layer {
+ public:
+  using value_type = T;
+
+  /// `count` tokens V, vectors of `size` E. Throws ArgumentError when one is 0.
+  Embedding(std::size_t count, std::size_t size);
+
+  /// Throws IndexError naming the first token outside [0, V) and its position.
+  Variable<T> operator()(Tape<T>& tape, const Indices& tokens);
+
+  [[nodiscard]] Parameter<T>& weight() { return weight_; }
+
+  void visit(auto&& part) { part("weight", weight_); }
+
+ private:
+  Parameter<T> weight_;
+};
+
+extern template class Embedding<float>;
+extern template class Embedding<double>;
+
+}  // namespace tapestry::layers

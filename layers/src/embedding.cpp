@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/layers/embedding.hpp"
+
+#include <string>
+
+#include "check.hpp"
+#include "tapestry/autodiff/ops.hpp"
+#include "tapestry/layers/init.hpp"
+
+namespace tapestry::layers {
+
+template <class T>
+Embedding<T>::Embedding(std::size_t count, std::size_t size) : Layer("embedding") {
+  check_size("embedding", "count", count);
+  check_size("embedding", "size", size);
+  weight_ = Parameter<T>(normal<T>({count, size}, 1), "weight");
+}
+
+template <class T>
+Variable<T> Embedding<T>::operator()(Tape<T>& tape, const Indices& tokens) {
+  const LayerScope<T> scope(tape.state(), *this);
+  const auto count = static_cast<std::int64_t>(weight_.shape()[0]);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::int64_t token = tokens.data()[i];
+    if (token >= 0 && token < count) continue;
+    throw_at_place(tape.state(),
+                   IndexError("embedding", "token " + std::to_string(token) + " at element " +
+                                               std::to_string(i) + " of " +
+                                               Shape(tokens.shape()).str() +
+                                               " is outside the vocabulary of " +
+                                               std::to_string(count)));
+  }
+  return take(tape.watch(weight_), tokens, 0);
+}
+
+template class Embedding<float>;
+template class Embedding<double>;
+
+}  // namespace tapestry::layers
