@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# What the libraries need. Tests, examples and benchmarks look for their own tools.
+
+# A parent project that adds this one links to these targets too, so they must be visible there.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
+
+find_package(xtensor REQUIRED)
+find_package(xsimd REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
+# OpenBLAS through its C interface.
+if(NOT DEFINED BLA_VENDOR)
+  set(BLA_VENDOR OpenBLAS)
+endif()
+find_package(BLAS REQUIRED)
+find_path(TAPESTRY_CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas REQUIRED)
+mark_as_advanced(TAPESTRY_CBLAS_INCLUDE_DIR)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# How a component, and every program of ours, becomes a target.
+
+# Our own warnings, for our own targets only.
+function(tapestry_warnings target)
+  if(MSVC)
+    target_compile_options(${target} PRIVATE /W4 $<$<BOOL:${TAPESTRY_WERROR}>:/WX>)
+  else()
+    target_compile_options(${target} PRIVATE
+      -Wall -Wextra -Wpedantic $<$<BOOL:${TAPESTRY_WERROR}>:-Werror>)
+    # GCC 12 sees overlapping copies in `"text" + string` (its bug 105651, mended in GCC 13).
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+      target_compile_options(${target} PRIVATE -Wno-restrict)
+    endif()
+  endif()
+endfunction()
+
+# One list of public headers serves the build, the installation and the check that each of them
+# compiles alone: all below include/.
+function(_tapestry_public_headers target scope)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.hpp)
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS include FILES ${headers})
+  target_compile_features(${target} ${scope} cxx_std_20)
+endfunction()
+
+# tapestry_add_component(name): the library tapestry_<name>, known as tapestry::<name>, from the
+# folder's src/ and include/. Add what it links with target_link_libraries.
+function(tapestry_add_component name)
+  set(target tapestry_${name})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/*.cpp src/*.hpp)
+  add_library(${target} ${sources})
+  add_library(tapestry::${name} ALIAS ${target})
+  _tapestry_public_headers(${target} PUBLIC)
+  target_include_directories(${target} PRIVATE src)
+  tapestry_warnings(${target})
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name}
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    POSITION_INDEPENDENT_CODE ON
+    CXX_EXTENSIONS OFF
+    INSTALL_RPATH "$ORIGIN")
+  set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
+endfunction()
+
+# tapestry_add_headers(name): the same without sources.
+function(tapestry_add_headers name)
+  set(target tapestry_${name})
+  add_library(${target} INTERFACE)
+  add_library(tapestry::${name} ALIAS ${target})
+  _tapestry_public_headers(${target} INTERFACE)
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
+endfunction()
+
+# tapestry_add_program(target source...): a program that uses the whole library.
+function(tapestry_add_program target)
+  add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE tapestry::tapestry)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  tapestry_warnings(${target})
+endfunction()
+
+# tapestry_add_test(name target label argument...): runs the program `target`, in a folder of its
+# own, as the test `name`.
+function(tapestry_add_test name target label)
+  set(run_dir ${CMAKE_CURRENT_BINARY_DIR}/run/${target})
+  file(MAKE_DIRECTORY ${run_dir})
+  add_test(NAME ${name} COMMAND ${target} ${ARGN} WORKING_DIRECTORY ${run_dir})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300)
+endfunction()
