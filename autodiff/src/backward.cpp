@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
@@ -36,9 +37,7 @@ class ArrayKernel final : public KernelBackward<T> {
     const Entry<T>& entry = state_.entries[input_index(i)];
     return {entry.data, &entry.shape};
   }
-  [[nodiscard]] Out<T> target(std::size_t i) override {
-    return state_.grad_target(input_index(i));
-  }
+  [[nodiscard]] Out<T> target(std::size_t i) override { return state_.grad_target(input_index(i)); }
 
  private:
   [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
@@ -48,54 +47,6 @@ class ArrayKernel final : public KernelBackward<T> {
   TapeState<T>& state_;
   const BackwardPass<T>& pass_;
   const Node<T>& node_;
-};
-
-/// A node as its rules see it when nothing is recorded: in variables that live until they end.
-template <class T>
-class ArrayRule final : public RuleBackward<T> {
- public:
-  ArrayRule(TapeState<T>& state, BackwardPass<T>& pass, const Node<T>& node)
-      : state_(state), pass_(pass), node_(node) {}
-
-  [[nodiscard]] std::size_t input_count() const override { return node_.input_count; }
-  [[nodiscard]] bool needs(std::size_t i) const override {
-    return node_.info->differentiable(i) && pass_.needs(input_index(i));
-  }
-  [[nodiscard]] Variable<T> grad(std::size_t j) override {
-    const Entry<T> output = state_.entries[node_.first_output + j];
-    const bool present = state_.has_grad(output);
-    Entry<T> scratch;
-    scratch.shape = output.shape;
-    scratch.generation = state_.generation;
-    scratch.role = Role::constant;
-    scratch.borrowed = present;
-    scratch.data = present ? output.grad : state_.allocate(output.shape);
-    if (!present) std::fill_n(scratch.data, output.shape.size(), T{0});
-    state_.entries.push_back(scratch);
-    return {state_, static_cast<std::uint32_t>(state_.entries.size() - 1)};
-  }
-  [[nodiscard]] Variable<T> output(std::size_t j) override {
-    return {state_, node_.first_output + static_cast<std::uint32_t>(j)};
-  }
-  [[nodiscard]] Variable<T> input(std::size_t i) override { return {state_, input_index(i)}; }
-  [[nodiscard]] Shape input_shape(std::size_t i) const override {
-    return state_.entries[input_index(i)].shape;
-  }
-  [[nodiscard]] Shape output_shape(std::size_t j) const override {
-    return state_.entries[node_.first_output + j].shape;
-  }
-  void add(std::size_t i, const Variable<T>& gradient) override {
-    pass_.accumulate(input_index(i), gradient);
-  }
-
- private:
-  [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
-    return state_.edges[node_.first_input + i];
-  }
-
-  TapeState<T>& state_;
-  BackwardPass<T>& pass_;
-  Node<T> node_;  // a copy: the tape's nodes may move while rules run
 };
 
 }  // namespace
@@ -112,8 +63,9 @@ void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t ro
     throw GradientError(op, name + " has shape " + entry.shape.str() +
                                 ": pass a seed of that shape, or reduce it with sum() or mean()");
   if (!entry.requires_grad)
-    throw GradientError(op, name + " does not depend on any variable or parameter that needs a "
-                                   "gradient");
+    throw GradientError(op, name +
+                                " does not depend on any variable or parameter that needs a "
+                                "gradient");
 }
 
 template <class T>
@@ -156,25 +108,51 @@ void BackwardPass<T>::run_node(std::uint32_t index) {
     ArrayKernel<T> kernel(state_, *this, node);
     node.info->kernel(node.op, kernel);
   } else {
-    const OpInfo<T>& info = *node.info;
-    const Position before = state_.position();
-    const std::uint64_t handles = state_.handle_total();
-    const std::uint32_t outer = std::exchange(state_.scope, node.scope);
-    first_scratch_ = before.entries;
-    ArrayRule<T> rule(state_, *this, node);
-    info.rule(node.op, rule);
-    state_.scope = outer;
-    // Handles of the rule are gone unless the op keeps some; those must go stale.
-    state_.truncate(before, state_.handle_total() != handles);
+    run_rule(node);
   }
   for (std::uint32_t j = 0; j < outputs; ++j)
     if (!keeps(state_.entries[first + j])) state_.release_grad(state_.entries[first + j]);
 }
 
 template <class T>
-void BackwardPass<T>::accumulate(std::uint32_t index, const Variable<T>& gradient) {
+void BackwardPass<T>::run_rule(const Node<T>& node) {
+  const OpInfo<T>& info = *node.info;
+  const Position before = state_.position();
+  const std::uint64_t handles = state_.handle_total();
+  const std::uint32_t outer = std::exchange(state_.scope, node.scope);
+  first_scratch_ = before.entries;
+  try {
+    NodeRule<T, BackwardPass> rule(state_, *this, node);
+    info.rule(node.op, rule);
+  } catch (...) {
+    state_.scope = outer;
+    state_.truncate(before, true);
+    throw;
+  }
+  state_.scope = outer;
+  // Handles of the rule are gone unless the op keeps some; those must go stale.
+  state_.truncate(before, state_.handle_total() != handles);
+}
+
+template <class T>
+Variable<T> BackwardPass<T>::grad(std::uint32_t index) {
+  const Entry<T> output = state_.entries[index];
+  const bool present = state_.has_grad(output);
+  Entry<T> scratch;
+  scratch.shape = output.shape;
+  scratch.generation = state_.generation;
+  scratch.role = Role::constant;
+  scratch.borrowed = present;
+  scratch.data = present ? output.grad : state_.allocate(output.shape);
+  if (!present) std::fill_n(scratch.data, output.shape.size(), T{0});
+  state_.entries.push_back(scratch);
+  return {state_, static_cast<std::uint32_t>(state_.entries.size() - 1)};
+}
+
+template <class T>
+void BackwardPass<T>::add(std::uint32_t index, const Variable<T>& gradient) {
   if (!(gradient.shape() == state_.entries[index].shape))
-    return accumulate(index, sum_to(gradient, Shape(state_.entries[index].shape)));
+    return add(index, sum_to(gradient, Shape(state_.entries[index].shape)));
   const std::uint32_t source = gradient.index();
   if (state_.entries[source].pending)
     return state_.materialize_into(source, state_.grad_target(index));
@@ -183,7 +161,8 @@ void BackwardPass<T>::accumulate(std::uint32_t index, const Variable<T>& gradien
   if (source >= first_scratch_ && !from.borrowed && !from.lent && !to.parameter &&
       !state_.has_grad(to)) {
     state_.release_grad(to);
-    to.grad = std::exchange(from.data, nullptr);
+    to.grad = from.data;
+    from.borrowed = true;  // and stays readable, for a rule that adds it twice
     to.pass = state_.pass;
     return;
   }
@@ -211,11 +190,21 @@ bool BackwardPass<T>::keeps(const Entry<T>& entry) const {
          entry.bytes() <= keep_below;
 }
 
+template <class T>
+void throw_needs_no_gradient(const TapeState<T>& state, std::string_view op, std::uint32_t index) {
+  throw GradientError(op, "'" + state.display_name(index) +
+                              "' needs no gradient: it is a constant, or was computed from "
+                              "constants or without recording");
+}
+
 template class BackwardPass<float>;
 template class BackwardPass<double>;
 template void check_root(const TapeState<float>&, std::string_view, std::uint32_t,
                          const Array<float>*);
 template void check_root(const TapeState<double>&, std::string_view, std::uint32_t,
                          const Array<double>*);
+
+template void throw_needs_no_gradient(const TapeState<float>&, std::string_view, std::uint32_t);
+template void throw_needs_no_gradient(const TapeState<double>&, std::string_view, std::uint32_t);
 
 }  // namespace tapestry::detail

@@ -27,18 +27,23 @@ class BackwardPass {
     return state_.entries[entry].requires_grad && (wanted_.empty() || wanted_[entry]);
   }
 
+  /// The gradient that has arrived at `entry`, zeros if none has, as a variable for the rule that
+  /// is running.
+  Variable<T> grad(std::uint32_t entry);
+
   /// Adds a gradient to that of `entry`: takes over its memory or computes it in place if possible.
-  void accumulate(std::uint32_t entry, const Variable<T>& gradient);
+  void add(std::uint32_t entry, const Variable<T>& gradient);
 
  private:
   void run_node(std::uint32_t index);
+  void run_rule(const Node<T>& node);
   void release_values();
   [[nodiscard]] bool keeps(const Entry<T>& entry) const;
 
   TapeState<T>& state_;
   std::string_view op_;
   std::vector<bool> wanted_;
-  std::uint32_t last_ = none;       // the last node that a root comes from
+  std::uint32_t last_ = none;        // the last node that a root comes from
   std::uint32_t first_scratch_ = 0;  // entries from here on belong to the rule that is running
 };
 
@@ -47,6 +52,11 @@ class BackwardPass {
 template <class T>
 void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t root,
                 const Array<T>* seed);
+
+/// Throws GradientError: `op` asks for the gradient by entry `index`, which has none.
+template <class T>
+[[noreturn]] void throw_needs_no_gradient(const TapeState<T>& state, std::string_view op,
+                                          std::uint32_t index);
 
 extern template class BackwardPass<float>;
 extern template class BackwardPass<double>;

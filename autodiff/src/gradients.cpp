@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backward.hpp"
+#include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
@@ -75,43 +76,6 @@ class RecordedPass {
 };
 
 template <class T>
-class RecordedRule final : public RuleBackward<T> {
- public:
-  RecordedRule(TapeState<T>& state, RecordedPass<T>& pass, const Node<T>& node)
-      : state_(state), pass_(pass), node_(node) {}
-
-  [[nodiscard]] std::size_t input_count() const override { return node_.input_count; }
-  [[nodiscard]] bool needs(std::size_t i) const override {
-    return node_.info->differentiable(i) && pass_.needs(input_index(i));
-  }
-  [[nodiscard]] Variable<T> grad(std::size_t j) override {
-    return pass_.grad(node_.first_output + static_cast<std::uint32_t>(j));
-  }
-  [[nodiscard]] Variable<T> output(std::size_t j) override {
-    return {state_, node_.first_output + static_cast<std::uint32_t>(j)};
-  }
-  [[nodiscard]] Variable<T> input(std::size_t i) override { return {state_, input_index(i)}; }
-  [[nodiscard]] Shape input_shape(std::size_t i) const override {
-    return state_.entries[input_index(i)].shape;
-  }
-  [[nodiscard]] Shape output_shape(std::size_t j) const override {
-    return state_.entries[node_.first_output + j].shape;
-  }
-  void add(std::size_t i, const Variable<T>& gradient) override {
-    pass_.add(input_index(i), gradient);
-  }
-
- private:
-  [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
-    return state_.edges[node_.first_input + i];
-  }
-
-  TapeState<T>& state_;
-  RecordedPass<T>& pass_;
-  Node<T> node_;  // a copy: the tape's nodes move while rules record
-};
-
-template <class T>
 void RecordedPass<T>::run_node(std::uint32_t index) {
   const Node<T> node = state_.nodes[index];
   bool reached = false;
@@ -119,7 +83,7 @@ void RecordedPass<T>::run_node(std::uint32_t index) {
     reached |= grads_[node.first_output + j].valid() && needs(node.first_output + j);
   if (!reached) return;
   if (node.info->rule) {
-    RecordedRule<T> rule(state_, *this, node);
+    NodeRule<T, RecordedPass> rule(state_, *this, node);
     node.info->rule(node.op, rule);
   } else {
     run_expanded(node);
@@ -152,6 +116,7 @@ std::vector<Variable<T>> recorded_gradients(const Variable<T>& y, std::span<cons
   TapeState<T>& state = y.state("gradients");
   if (!state.recording)
     throw GradientError("gradients", "differentiable gradients need a tape that is recording");
+  state.check_watched("gradients");
   const Scope<T> scope(state, "gradients", ScopeKind::module, -1);
   RecordedPass<T> pass(state, reaches<T>(state, x));
   const std::uint32_t one = state.add_leaf(y.shape(), Role::constant, false, {});
@@ -163,30 +128,36 @@ std::vector<Variable<T>> recorded_gradients(const Variable<T>& y, std::span<cons
   return results;
 }
 
-/// Puts the gradients by `x` aside while a pass computes others in their place.
+/// Puts all gradients of the tape aside while one pass computes others in their place, and makes
+/// that pass keep the gradients by `x` on the tape.
 template <class T>
 class Captured {
  public:
-  Captured(TapeState<T>& state, std::span<const Variable<T>> x) : state_(state) {
+  Captured(TapeState<T>& state, std::span<const Variable<T>> x)
+      : state_(state), pass_(state.pass - 1) {
+    const auto count = static_cast<std::uint32_t>(state.entries.size());
+    for (std::uint32_t index = 0; index < count; ++index)
+      if (state.entries[index].grad) gradients_.push_back(saved(index));
+    for (const Variable<T>& v : x) leaves_.push_back(saved(v.index()));
+    for (const Saved& before : gradients_) state.entries[before.index].grad = nullptr;
     for (const Variable<T>& v : x) {
-      Entry<T>& entry = state.entries[v.index()];
-      before_.push_back({v.index(), entry.grad, entry.parameter, entry.pass, entry.retain_grad});
-      entry.grad = nullptr;
-      entry.parameter = nullptr;
-      entry.retain_grad = true;
+      state.entries[v.index()].parameter = nullptr;
+      state.entries[v.index()].retain_grad = true;
     }
   }
   Captured(const Captured&) = delete;
   Captured& operator=(const Captured&) = delete;
   ~Captured() {
-    for (auto saved = before_.rbegin(); saved != before_.rend(); ++saved) {
-      Entry<T>& entry = state_.entries[saved->index];
-      state_.release_grad(entry);
-      entry.grad = saved->grad;
-      entry.parameter = saved->parameter;
-      entry.pass = saved->pass;
-      entry.retain_grad = saved->retain_grad;
+    for (Entry<T>& entry : state_.entries) state_.release_grad(entry);
+    for (const Saved& before : gradients_) {
+      state_.entries[before.index].grad = before.grad;
+      state_.entries[before.index].pass = before.pass;
     }
+    for (const Saved& before : leaves_) {
+      state_.entries[before.index].parameter = before.parameter;
+      state_.entries[before.index].retain_grad = before.retain_grad;
+    }
+    state_.pass = pass_;
   }
 
  private:
@@ -197,8 +168,15 @@ class Captured {
     std::uint32_t pass;
     bool retain_grad;
   };
+  [[nodiscard]] Saved saved(std::uint32_t index) const {
+    const Entry<T>& entry = state_.entries[index];
+    return {index, entry.grad, entry.parameter, entry.pass, entry.retain_grad};
+  }
+
   TapeState<T>& state_;
-  std::vector<Saved> before_;
+  std::uint32_t pass_;  // the last one before
+  std::vector<Saved> gradients_;
+  std::vector<Saved> leaves_;
 };
 
 template <class T>
@@ -232,11 +210,15 @@ template <class T>
 std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
                                    GradientOptions options) {
   detail::TapeState<T>& state = y.state("gradients");
-  for (const Variable<T>& v : x)
-    if (&v.state("gradients") != &state)
-      throw StaleVariable("gradients", "variables belong to different tapes");
+  for (const Variable<T>& v : x) {
+    if (&v.state("gradients") != &state) state.throw_foreign("gradients");
+    if (!v.requires_grad()) detail::throw_needs_no_gradient(state, "gradients", v.index());
+  }
   detail::check_root<T>(state, "gradients", y.index(), nullptr);
-  return options.differentiable ? detail::recorded_gradients(y, x) : detail::array_gradients(y, x);
+  return detail::attempt(state, [&] {
+    return options.differentiable ? detail::recorded_gradients(y, x)
+                                  : detail::array_gradients(y, x);
+  });
 }
 
 template std::vector<Variable<float>> gradients(const Variable<float>&,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <xsimd/xsimd.hpp>
 
@@ -50,14 +51,30 @@ struct Pack {
   friend Pack exp(const Pack& x) { return Pack(xsimd::exp(x.v)); }
   friend Pack log(const Pack& x) { return Pack(xsimd::log(x.v)); }
   friend Pack log1p(const Pack& x) { return Pack(xsimd::log1p(x.v)); }
+  friend Pack expm1(const Pack& x) { return Pack(xsimd::expm1(x.v)); }
   friend Pack sqrt(const Pack& x) { return Pack(xsimd::sqrt(x.v)); }
+  friend Pack sin(const Pack& x) { return Pack(xsimd::sin(x.v)); }
+  friend Pack cos(const Pack& x) { return Pack(xsimd::cos(x.v)); }
   friend Pack abs(const Pack& x) { return Pack(xsimd::abs(x.v)); }
   friend Pack tanh(const Pack& x) { return Pack(xsimd::tanh(x.v)); }
-  friend Pack pow(const Pack& x, const Pack& y) { return Pack(xsimd::pow(x.v, y.v)); }
+
+  // One by one: xsimd 8 gets 0^0 wrong, and loses digits in both.
+  friend Pack pow(const Pack& x, const Pack& y) {
+    return each(x, y, [](T a, T b) { return std::pow(a, b); });
+  }
+  friend Pack erf(const Pack& x) {
+    return each(x, x, [](T a, T) { return std::erf(a); });
+  }
+
   friend Pack square(const Pack& x) { return x * x; }
 
   friend Pack maximum(const Pack& a, const Pack& b) {  // NaN wins, as in NumPy
     return Pack(xsimd::select((a.v >= b.v) || (a.v != a.v), a.v, b.v));
+  }
+
+  friend Pack minimum(const Pack& a, const Pack& b) { return -maximum(-a, -b); }
+  friend Pack sign(const Pack& x) {
+    return Pack(xsimd::select(x.v != x.v, x.v, ((x > 0.0) - (x < 0.0)).v));
   }
 
   friend Pack sigmoid(const Pack& x) {
@@ -66,6 +83,15 @@ struct Pack {
   }
 
  private:
+  template <class Function>
+  static Pack each(const Pack& x, const Pack& y, const Function& function) {
+    std::array<T, width> a;
+    std::array<T, width> b;
+    x.store(a.data());
+    y.store(b.data());
+    for (std::size_t i = 0; i < width; ++i) a[i] = function(a[i], b[i]);
+    return load(a.data());
+  }
   static Pack flag(const typename Batch::batch_bool_type& condition) {
     return Pack(xsimd::select(condition, Batch(T{1}), Batch(T{0})));
   }

@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/autodiff/detail/state.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::detail {
+namespace {
+
+/// Makes sure that the next push_back cannot throw.
+template <class Element>
+void make_room(std::vector<Element>& elements) {
+  if (elements.size() == elements.capacity())
+    elements.reserve(std::max<std::size_t>(16, 2 * elements.size()));
+}
+
+/// Throws when the elements cannot be counted, let alone stored.
+void check_size(std::string_view op, const Shape& shape) {
+  constexpr std::size_t most = std::numeric_limits<std::int64_t>::max() / sizeof(double);
+  std::size_t left = most;
+  for (const std::size_t n : shape) {
+    if (n == 0) return;
+    left /= n;
+  }
+  if (left == 0) throw ShapeError(op, "too many elements: " + shape.str());
+}
+
+}  // namespace
 
 template <class T>
 TapeState<T>::TapeState() : scopes(names) {}
@@ -62,6 +84,7 @@ std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
 
 template <class T>
 std::uint32_t TapeState<T>::detach(std::uint32_t source) {
+  if (entries[source].pending) materialize(source);
   Entry<T> entry;
   entry.data = entries[source].data;
   entry.shape = entries[source].shape;
@@ -84,10 +107,10 @@ std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
   try {
     // Within a rule, an op that can add to its destination waits until that is known.
     const bool put_off = in_rule && info.accumulates;
-    const std::uint32_t first = push_outputs(info, op, inputs, put_off);
+    infer(info, op, inputs);
+    const std::uint32_t first = push_outputs(info, inputs, put_off);
     const std::size_t count = entries.size() - first;
-    if (recording || put_off)
-      push_node(info, op, inputs, first, static_cast<std::uint32_t>(count));
+    if (recording || put_off) push_node(info, op, inputs, first, static_cast<std::uint32_t>(count));
     if (!put_off && !borrow(info, op, inputs.empty() ? none : inputs[0], first)) {
       for (std::size_t j = 0; j < count; ++j) entries[first + j].data = allocate(out_shapes_[j]);
       run_forward(info, op, inputs, first, count);
@@ -104,16 +127,21 @@ std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
 }
 
 template <class T>
-std::uint32_t TapeState<T>::push_outputs(const OpInfo<T>& info, const void* op,
-                                         std::span<const std::uint32_t> inputs, bool put_off) {
-  bool requires_grad = false;
+void TapeState<T>::infer(const OpInfo<T>& info, const void* op,
+                         std::span<const std::uint32_t> inputs) {
   in_shapes_.clear();
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    in_shapes_.push_back(&entries[inputs[i]].shape);
-    requires_grad |= entries[inputs[i]].requires_grad && info.differentiable(i);
-  }
+  for (const std::uint32_t i : inputs) in_shapes_.push_back(&entries[i].shape);
   out_shapes_.resize(info.output_count(op));
   info.infer(op, in_shapes_, out_shapes_.data());
+  for (const Shape& shape : out_shapes_) check_size(info.name, shape);
+}
+
+template <class T>
+std::uint32_t TapeState<T>::push_outputs(const OpInfo<T>& info,
+                                         std::span<const std::uint32_t> inputs, bool put_off) {
+  bool requires_grad = false;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    requires_grad |= entries[inputs[i]].requires_grad && info.differentiable(i);
 
   Entry<T> entry;
   entry.generation = generation;
@@ -143,7 +171,7 @@ void TapeState<T>::push_node(const OpInfo<T>& info, const void* op,
   node.scope = scope;
   const auto index = static_cast<std::uint32_t>(nodes.size());
   if (info.size > 0) {
-    if (info.destroy) destructible_.reserve(destructible_.size() + 1);
+    if (info.destroy) make_room(destructible_);
     node.op = arena.allocate(info.size);
     info.copy(op, node.op);
     if (info.destroy) destructible_.push_back(index);
@@ -208,7 +236,7 @@ void TapeState<T>::materialize_into(std::uint32_t index, const Out<T>& target) {
 
 template <class T>
 void* TapeState<T>::attach(const void* data, std::size_t bytes) {
-  attachments_.reserve(attachments_.size() + 1);
+  make_room(attachments_);
   void* copy = arena.allocate(bytes);
   if (bytes > 0) std::memcpy(copy, data, bytes);
   attachments_.push_back({copy, bytes});
@@ -220,27 +248,42 @@ std::string TapeState<T>::display_name(std::uint32_t index) const {
   const Entry<T>& entry = entries[index];
   if (entry.name != none) return names[entry.name];
   switch (entry.role) {
-    case Role::parameter: return "parameter";
-    case Role::input: return "input";
-    case Role::constant: return "constant";
-    case Role::op: break;
+    case Role::parameter:
+      return "parameter";
+    case Role::input:
+      return "input";
+    case Role::constant:
+      return "constant";
+    case Role::op:
+      break;
   }
   return entry.node == none ? "value" : std::string(nodes[entry.node].info->name);
 }
 
 template <class T>
 void TapeState<T>::throw_stale(std::string_view op, std::uint32_t index) const {
-  throw StaleVariable(op, orphaned_ ? "the tape of this variable no longer exists"
+  StaleVariable error(op, orphaned_ ? "the tape of this variable no longer exists"
                                     : "stale variable: value " + std::to_string(index) +
                                           " of this tape was dropped by clear() or rewind()");
+  error.add_place(place());
+  throw error;
+}
+
+template <class T>
+void TapeState<T>::throw_foreign(std::string_view op) const {
+  StaleVariable error(op, "operands belong to different tapes");
+  error.add_place(place());
+  throw error;
 }
 
 template <class T>
 void TapeState<T>::check_available(std::string_view op, std::uint32_t index) const {
   if (!entries[index].released) return;
-  throw GradientError(op, "the value of '" + display_name(index) +
+  GradientError error(op, "the value of '" + display_name(index) +
                               "' was given back by backward(), since no variable referred to it; "
                               "call tape.retain_all() before, or name it");
+  error.add_place(place());
+  throw error;
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #include "tapestry/autodiff/variable.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "backward.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -42,12 +43,10 @@ template <class T>
 View<T> Variable<T>::grad() const& {
   detail::TapeState<T>& tape = state("grad");
   detail::Entry<T>& entry = tape.entries[index_];
-  if (!entry.requires_grad)
-    throw GradientError("grad", "'" + name() + "' needs no gradient: it is a constant, or was "
-                                    "computed from constants or without recording");
+  if (!entry.requires_grad) detail::throw_needs_no_gradient(tape, "grad", index_);
   if (tape.pass == 0)
     throw GradientError("grad", "'" + name() + "' has no gradient yet: call backward() first");
-  if (entry.parameter) return view<T>(entry.parameter->grad().data(), entry.shape);
+  if (entry.parameter) return view<T>(std::as_const(*entry.parameter).grad().data(), entry.shape);
   if (!tape.has_grad(entry)) {
     const Out<T> target = tape.grad_target(index_);
     std::fill_n(target.data, target.size(), T{0});
@@ -70,7 +69,7 @@ T Variable<T>::item() const {
 }
 
 template <class T>
-const Shape& Variable<T>::shape() const {
+Shape Variable<T>::shape() const {
   return state("shape").entries[index_].shape;
 }
 

@@ -54,20 +54,13 @@ struct Negative {  // y = -x
   auto backward(const auto& g, const auto&, const auto&) const { return -g; }
 };
 
-std::string number(double c) {
-  std::string text = std::to_string(c);
-  while (text.back() == '0') text.pop_back();
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
 struct AddScalar {  // y = x + c
   static constexpr auto name = "add_scalar";
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x + c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g; }
-  [[nodiscard]] std::string attributes() const { return "+ " + number(c); }
+  [[nodiscard]] std::string attributes() const { return "+ " + detail::number(c); }
 };
 
 struct SubtractFromScalar {  // y = c - x
@@ -76,7 +69,7 @@ struct SubtractFromScalar {  // y = c - x
   double c;
   auto forward(const auto& x) const { return c - x; }
   auto backward(const auto& g, const auto&, const auto&) const { return -g; }
-  [[nodiscard]] std::string attributes() const { return number(c) + " -"; }
+  [[nodiscard]] std::string attributes() const { return detail::number(c) + " -"; }
 };
 
 struct MultiplyScalar {  // y = c x
@@ -85,7 +78,7 @@ struct MultiplyScalar {  // y = c x
   double c;
   auto forward(const auto& x) const { return x * c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g * c; }
-  [[nodiscard]] std::string attributes() const { return "* " + number(c); }
+  [[nodiscard]] std::string attributes() const { return "* " + detail::number(c); }
 };
 
 struct DivideByScalar {  // y = x / c
@@ -94,7 +87,7 @@ struct DivideByScalar {  // y = x / c
   double c;
   auto forward(const auto& x) const { return x / c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g / c; }
-  [[nodiscard]] std::string attributes() const { return "/ " + number(c); }
+  [[nodiscard]] std::string attributes() const { return "/ " + detail::number(c); }
 };
 
 struct DivideScalar {  // y = c / x
@@ -102,7 +95,7 @@ struct DivideScalar {  // y = c / x
   double c;
   auto forward(const auto& x) const { return c / x; }
   auto backward(const auto& g, const auto& y, const auto& x) const { return -(g * y / x); }
-  [[nodiscard]] std::string attributes() const { return number(c) + " /"; }
+  [[nodiscard]] std::string attributes() const { return detail::number(c) + " /"; }
 };
 
 }  // namespace

@@ -82,11 +82,11 @@ Variable<T> where(const Variable<T>& condition, const Variable<T>& a, const Vari
 }
 template <class T>
 Variable<T> where(const Variable<T>& condition, const Variable<T>& a, Number<T> b) {
-  return where(condition, a, constant_like(a, b));
+  return detail::attempt("where", a, [&] { return where(condition, a, constant_like(a, b)); });
 }
 template <class T>
 Variable<T> where(const Variable<T>& condition, Number<T> a, const Variable<T>& b) {
-  return where(condition, constant_like(b, a), b);
+  return detail::attempt("where", b, [&] { return where(condition, constant_like(b, a), b); });
 }
 
 template Variable<float> operator>(const Variable<float>&, const Variable<float>&);

@@ -2,6 +2,7 @@
 // Softmax and cross entropy as one op, with what PyTorch's cross_entropy offers.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -22,22 +23,25 @@ struct SoftmaxCrossEntropy {
   std::int64_t ignore_index;
   T smoothing;
 
-  // Outputs: the loss, and log(sum(exp(logits))) of each row, from which backward rebuilds the
-  // softmax.
+  // Outputs: the loss, and for each row its largest logit m and log(sum(exp(logits - m))), from
+  // which backward rebuilds the softmax. They stay apart: their sum would lose digits.
   [[nodiscard]] std::size_t outputs() const { return 2; }
   [[nodiscard]] Shape infer(std::size_t output, const Shape& logits) const {
     if (logits.rank() == 0 || !(logits.part(0, logits.rank() - 1) == targets.shape))
-      throw ShapeError(name, "logits " + logits.str() + " need targets of shape " +
-                                 (logits.rank() == 0 ? Shape{} : logits.part(0, logits.rank() - 1))
-                                     .str() +
-                                 ", not " + targets.shape.str());
+      throw ShapeError(
+          name, "logits " + logits.str() + " need targets of shape " +
+                    (logits.rank() == 0 ? Shape{} : logits.part(0, logits.rank() - 1)).str() +
+                    ", not " + targets.shape.str());
     for (std::size_t t = 0; t < targets.shape.size(); ++t)
       if (counts(t) && (targets.data[t] < 0 || targets.data[t] >= classes(logits)))
         throw IndexError(name, "target " + std::to_string(targets.data[t]) + " at element " +
                                    std::to_string(t) + " is outside the " +
                                    std::to_string(classes(logits)) + " classes of logits " +
                                    logits.str());
-    return output == 0 && reduction != Reduction::none ? Shape{} : targets.shape;
+    if (output == 0) return reduction == Reduction::none ? targets.shape : Shape{};
+    Shape rows = targets.shape;
+    rows.push_back(2);
+    return rows;
   }
 
   void forward(std::span<const Out<T>> y, const In<T>& logits) const {
@@ -45,8 +49,10 @@ struct SoftmaxCrossEntropy {
     double total = 0;
     for (std::size_t t = 0; t < rows(); ++t) {
       const T* x = logits.data + t * v;
-      const T lse = y[1].data[t] = log_sum_exp(x, v);
-      const T loss = row_loss(x, lse, t, v);
+      const Normalizer norm = normalizer(x, v);
+      y[1].data[2 * t] = norm.largest;
+      y[1].data[2 * t + 1] = norm.log_total;
+      const T loss = row_loss(x, norm, t, v);
       if (reduction == Reduction::none) y[0].data[t] = loss;
       total += static_cast<double>(loss);
     }
@@ -57,7 +63,7 @@ struct SoftmaxCrossEntropy {
     if (!call.needs(0)) return;
     const Out<T> target = call.target(0);
     const In<T> x = call.input(0);
-    const In<T> lse = call.output(1);
+    const T* norm = call.output(1).data;
     const In<T> g = call.grad(0);
     const auto v = static_cast<std::size_t>(classes(x.shape()));
     const T scale = static_cast<T>(1 / divisor());
@@ -66,7 +72,7 @@ struct SoftmaxCrossEntropy {
       if (!target.accumulate) std::fill_n(to, v, T{0});
       if (!counts(t)) continue;
       const T upstream = reduction == Reduction::none ? g.data[t] : *g.data * scale;
-      add_row_gradient(to, x.data + t * v, lse.data[t], upstream, t, v);
+      add_row_gradient(to, x.data + t * v, {norm[2 * t], norm[2 * t + 1]}, upstream, t, v);
     }
   }
 
@@ -80,7 +86,8 @@ struct SoftmaxCrossEntropy {
     std::fill_n(data, shape.size(), T{0});
     for (std::size_t t = 0; t < rows(); ++t)
       for (std::size_t c = 0; c < v && counts(t); ++c) data[t * v + c] = share(t, c, v);
-    const Variable<T> losses = -sum(q * log_softmax(logits), -1);
+    // Where q is 0 the logarithm does not count, even if it is infinite.
+    const Variable<T> losses = -sum(q * where(q, log_softmax(logits), 0), -1);
     if (reduction == Reduction::none) return losses;
     const Variable<T> total = sum(losses);
     return reduction == Reduction::sum ? total : total / static_cast<T>(divisor());
@@ -114,31 +121,40 @@ struct SoftmaxCrossEntropy {
     return total;
   }
 
-  static T log_sum_exp(const T* x, std::size_t v) {
-    T largest = x[0];
-    for (std::size_t c = 1; c < v; ++c) largest = std::max(largest, x[c]);
+  /// What turns logits into logarithms of probabilities.
+  struct Normalizer {
+    T largest;
+    T log_total;
+    [[nodiscard]] T log_probability(T logit) const { return logit - largest - log_total; }
+  };
+
+  static Normalizer normalizer(const T* x, std::size_t v) {
+    T largest = -std::numeric_limits<T>::infinity();
+    for (std::size_t c = 0; c < v; ++c) largest = std::max(largest, x[c]);
     T total{0};
     for (std::size_t c = 0; c < v; ++c) total += std::exp(x[c] - largest);
-    return largest + std::log(total);
+    return {largest, std::log(total)};
   }
 
-  [[nodiscard]] T row_loss(const T* x, T lse, std::size_t t, std::size_t v) const {
+  [[nodiscard]] T row_loss(const T* x, const Normalizer& norm, std::size_t t, std::size_t v) const {
     if (!counts(t)) return T{0};
     const auto k = static_cast<std::size_t>(targets.data[t]);
-    if (smoothing == 0) return weight_of(k) * (lse - x[k]);
+    if (smoothing == 0) return -weight_of(k) * norm.log_probability(x[k]);
     T loss{0};
-    for (std::size_t c = 0; c < v; ++c) loss += share(t, c, v) * (lse - x[c]);
+    for (std::size_t c = 0; c < v; ++c) loss -= share(t, c, v) * norm.log_probability(x[c]);
     return loss;
   }
 
-  void add_row_gradient(T* to, const T* x, T lse, T upstream, std::size_t t, std::size_t v) const {
+  void add_row_gradient(T* to, const T* x, const Normalizer& norm, T upstream, std::size_t t,
+                        std::size_t v) const {
     const auto k = static_cast<std::size_t>(targets.data[t]);
     T mass = weight_of(k);  // sum of q over the classes
     if (smoothing != 0) {
       mass = T{0};
       for (std::size_t c = 0; c < v; ++c) mass += share(t, c, v);
     }
-    for (std::size_t c = 0; c < v; ++c) to[c] += upstream * mass * std::exp(x[c] - lse);
+    for (std::size_t c = 0; c < v; ++c)
+      to[c] += upstream * mass * std::exp(norm.log_probability(x[c]));
     if (smoothing == 0) {
       to[k] -= upstream * mass;
     } else {
@@ -153,22 +169,25 @@ template <class T>
 Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targets,
                                   const CrossEntropyOptions<std::type_identity_t<T>>& options) {
   const char* op = SoftmaxCrossEntropy<T>::name;
-  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
-    throw ArgumentError(op, "label smoothing must lie in [0, 1], not " +
-                                std::to_string(options.label_smoothing));
   detail::TapeState<T>& state = logits.state(op);
-  const T* weight = nullptr;
-  if (options.weight) {
-    const Shape shape(options.weight->shape());
-    if (logits.shape().rank() == 0 || !(shape == Shape{logits.shape().back()}))
-      throw ShapeError(op, "class weights " + shape.str() + " do not fit logits " +
-                               logits.shape().str());
-    weight = static_cast<const T*>(state.attach(options.weight->data(), shape.size() * sizeof(T)));
-  }
-  return detail::apply_op(
-      SoftmaxCrossEntropy<T>{detail::keep_indices(state, targets), weight, options.reduction,
-                             options.ignore_index, static_cast<T>(options.label_smoothing)},
-      logits);
+  return detail::attempt(state, [&] {
+    if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+      throw ArgumentError(
+          op, "label smoothing must lie in [0, 1], not " + std::to_string(options.label_smoothing));
+    const T* weight = nullptr;
+    if (options.weight) {
+      const Shape shape(options.weight->shape());
+      if (logits.shape().rank() == 0 || !(shape == Shape{logits.shape().back()}))
+        throw ShapeError(
+            op, "class weights " + shape.str() + " do not fit logits " + logits.shape().str());
+      weight =
+          static_cast<const T*>(state.attach(options.weight->data(), shape.size() * sizeof(T)));
+    }
+    return detail::apply_op(
+        SoftmaxCrossEntropy<T>{detail::keep_indices(state, targets), weight, options.reduction,
+                               options.ignore_index, static_cast<T>(options.label_smoothing)},
+        logits);
+  });
 }
 
 template Variable<float> softmax_cross_entropy(const Variable<float>&, const Indices&,

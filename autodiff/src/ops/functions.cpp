@@ -44,17 +44,17 @@ struct PowScalar {  // y = x^p
     // x^(p - 1) would be infinite at x = 0 where the derivative of a constant is 0.
     return p == 0 ? g * 0.0 : g * (p * pow(x, p - 1));
   }
-  [[nodiscard]] std::string attributes() const { return "exponent=" + std::to_string(p); }
+  [[nodiscard]] std::string attributes() const { return "exponent=" + detail::number(p); }
 };
 
-struct Pow {  // y = a^b
+struct Pow {  // y = a^b; like PyTorch's, the gradients are 0 by a where b = 0, and by b where a = 0
   static constexpr auto name = "pow";
   auto forward(const auto& a, const auto& b) const { return pow(a, b); }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
-    return g * b * pow(a, b - 1.0);
+    return where(b, g * b * pow(a, b - 1.0), 0.0);
   }
   auto backward(Wrt<1>, const auto& g, const auto& y, const auto& a, const auto&) const {
-    return g * y * log(a);
+    return where(a, g * y * log(a), 0.0);
   }
 };
 

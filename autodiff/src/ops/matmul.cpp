@@ -22,10 +22,11 @@ Matrix matrix_of(const Shape& shape, bool transpose) {
 
 Shape batch_of(const Shape& shape) { return shape.part(0, shape.rank() - 2); }
 
-/// (..., K) as (rows, K).
+/// (..., K) as (rows, K). The rows are counted here, since K may be 0.
 template <class T>
 Variable<T> as_rows(const Variable<T>& x) {
-  return reshape(x, {rest, x.shape().back()});
+  const Shape& shape = x.shape();
+  return reshape(x, {shape.part(0, shape.rank() - 1).size(), shape.back()});
 }
 
 struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or does nothing
@@ -35,12 +36,20 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
   bool ta = false;
   bool tb = false;
 
+  /// Throws unless the operands can be multiplied; one of rank 1 is a row or a column.
+  void check(const Shape& a, const Shape& b) const {
+    if (a.rank() == 0 || b.rank() == 0)
+      throw ShapeError(name, "operands need at least one axis: " + a.str() + " x " + b.str());
+    const std::size_t inner_a = a.rank() == 1 ? a[0] : matrix_of(a, ta).columns;
+    const std::size_t inner_b = b.rank() == 1 ? b[0] : matrix_of(b, tb).rows;
+    if (inner_a != inner_b)
+      throw ShapeError(name, "inner dimensions differ: " + a.str() + (ta ? " transposed" : "") +
+                                 " x " + b.str() + (tb ? " transposed" : ""));
+  }
+
   [[nodiscard]] Shape infer(const Shape& a, const Shape& b) const {
     const Matrix left = matrix_of(a, ta);
     const Matrix right = matrix_of(b, tb);
-    if (left.columns != right.rows)
-      throw ShapeError(name, "inner dimensions differ: " + a.str() + (ta ? " transposed" : "") +
-                                 " x " + b.str() + (tb ? " transposed" : ""));
     Shape shape = broadcast_shapes(name, batch_of(a), batch_of(b));
     shape.push_back(left.rows);
     shape.push_back(right.columns);
@@ -96,16 +105,17 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
 
 template <class T>
 Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, MatmulOptions options) {
-  if (a.shape().rank() == 0 || b.shape().rank() == 0)
-    throw ShapeError("matmul", "operands need at least one axis: " + a.shape().str() + " x " +
-                                   b.shape().str());
-  const bool row = a.shape().rank() == 1;
-  const bool column = b.shape().rank() == 1;
+  const bool row = a.state("matmul").entries[a.index()].shape.rank() == 1;
+  const bool column = b.state("matmul").entries[b.index()].shape.rank() == 1;
   const MatMul op{options.transpose_a && !row, options.transpose_b && !column};
-  if (!row && !column) return detail::apply_op(op, a, b);
-  Variable<T> y = detail::apply_op(op, row ? expand_dims(a, 0) : a, column ? expand_dims(b, 1) : b);
-  if (column) y = squeeze(y, -1);
-  return row ? squeeze(y, column ? -1 : -2) : y;
+  return detail::attempt("matmul", a, [&] {
+    op.check(a.shape(), b.shape());
+    if (!row && !column) return detail::apply_op(op, a, b);
+    Variable<T> y =
+        detail::apply_op(op, row ? expand_dims(a, 0) : a, column ? expand_dims(b, 1) : b);
+    if (column) y = squeeze(y, -1);
+    return row ? squeeze(y, column ? -1 : -2) : y;
+  });
 }
 
 template Variable<float> matmul(const Variable<float>&, const Variable<float>&, MatmulOptions);

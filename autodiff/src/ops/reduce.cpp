@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "ops/vocabulary.hpp"
 
@@ -111,7 +112,7 @@ struct Max : Reduce {  // y = largest of x
     std::fill_n(y.data, y.size(), -std::numeric_limits<T>::infinity());
     for_each_pair(kept(x.shape()), x.shape(), [&](std::size_t to, std::size_t from) {
       const T value = x.data[from];
-      if (!(value <= y.data[to])) y.data[to] = value;  // so that NaN stays
+      if (value > y.data[to] || value != value) y.data[to] = value;  // NaN wins and stays
     });
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
@@ -131,7 +132,8 @@ struct LogSumExp : Reduce {  // y = log(sum of exp(x))
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
-    std::vector<T> largest(y.size(), -std::numeric_limits<T>::infinity());
+    static thread_local std::vector<T> largest;  // kept for its capacity
+    largest.assign(y.size(), -std::numeric_limits<T>::infinity());
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
       largest[to] = std::max(largest[to], x.data[from]);
     });
@@ -212,22 +214,31 @@ struct SumTo {  // y = x summed over the axes along which y's shape broadcasts t
 }  // namespace
 
 using detail::apply_op;
+using detail::attempt;
 
 template <class T>
 Variable<T> sum(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return apply_op(Sum{axis_set("sum", axes, x.shape().rank()), keepdims}, x);
+  return attempt("sum", x, [&] {
+    return apply_op(Sum{axis_set("sum", axes, x.shape().rank()), keepdims}, x);
+  });
 }
 template <class T>
 Variable<T> mean(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return apply_op(Mean{axis_set("mean", axes, x.shape().rank()), keepdims}, x);
+  return attempt("mean", x, [&] {
+    return apply_op(Mean{axis_set("mean", axes, x.shape().rank()), keepdims}, x);
+  });
 }
 template <class T>
 Variable<T> max(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return apply_op(Max{axis_set("max", axes, x.shape().rank()), keepdims}, x);
+  return attempt("max", x, [&] {
+    return apply_op(Max{axis_set("max", axes, x.shape().rank()), keepdims}, x);
+  });
 }
 template <class T>
 Variable<T> logsumexp(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return apply_op(LogSumExp{axis_set("logsumexp", axes, x.shape().rank()), keepdims}, x);
+  return attempt("logsumexp", x, [&] {
+    return apply_op(LogSumExp{axis_set("logsumexp", axes, x.shape().rank()), keepdims}, x);
+  });
 }
 template <class T>
 Variable<T> broadcast_to(const Variable<T>& x, const Shape& shape) {

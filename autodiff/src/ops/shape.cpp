@@ -26,8 +26,8 @@ struct Reshape {  // y = x with other extents
         open = &result[i];
       }
     }
-    if (open) *open = known == 0 ? 0 : x.size() / known;
-    if (result.size() != x.size())
+    if (open && known > 0) *open = x.size() / known;  // beside a 0, any extent would do
+    if ((open && known == 0) || result.size() != x.size())
       throw ShapeError(name, "cannot give " + std::to_string(x.size()) + " elements of shape " +
                                  x.str() + " the shape " + text());
     return result;
@@ -99,35 +99,48 @@ Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
 
 template <class T>
 Variable<T> expand_dims(const Variable<T>& x, int axis) {
-  Shape shape = x.shape();
-  shape.insert(normalize_axis("expand_dims", axis, shape.rank() + 1), 1);
-  return reshape(x, shape);
+  return detail::attempt("expand_dims", x, [&] {
+    Shape shape = x.shape();
+    shape.insert(normalize_axis("expand_dims", axis, shape.rank() + 1), 1);
+    return reshape(x, shape);
+  });
 }
 
 template <class T>
 Variable<T> squeeze(const Variable<T>& x, int axis) {
-  Shape shape = x.shape();
-  const std::size_t i = normalize_axis("squeeze", axis, shape.rank());
-  if (shape[i] != 1)
-    throw ShapeError("squeeze", "axis " + std::to_string(axis) + " of " + shape.str() +
-                                    " does not have extent 1");
-  shape.erase(i);
-  return reshape(x, shape);
+  return detail::attempt("squeeze", x, [&] {
+    Shape shape = x.shape();
+    const std::size_t i = normalize_axis("squeeze", axis, shape.rank());
+    if (shape[i] != 1)
+      throw ShapeError("squeeze", "axis " + std::to_string(axis) + " of " + shape.str() +
+                                      " does not have extent 1");
+    shape.erase(i);
+    return reshape(x, shape);
+  });
 }
 
-template <class T>
-Variable<T> transpose(const Variable<T>& x, const Axes& order) {
-  const std::size_t rank = x.shape().rank();
+namespace {
+
+/// `order` counted from the front, for an array of shape `x`.
+Shape full_order(const Axes& order, const Shape& x) {
+  const std::size_t rank = x.rank();
   Shape axes;
   if (order.all())
     for (std::size_t i = rank; i-- > 0;) axes.push_back(i);
   else
     for (const int axis : order) axes.push_back(normalize_axis("transpose", axis, rank));
   if (axes.rank() != rank)
-    throw ShapeError("transpose", std::to_string(axes.rank()) + " axes given for shape " +
-                                      x.shape().str());
+    throw ShapeError("transpose", std::to_string(axes.rank()) + " axes given for shape " + x.str());
   static_cast<void>(axis_set("transpose", order, rank));  // refuses repeated axes
-  return apply_op(Transpose{axes}, x);
+  return axes;
+}
+
+}  // namespace
+
+template <class T>
+Variable<T> transpose(const Variable<T>& x, const Axes& order) {
+  return detail::attempt("transpose", x,
+                         [&] { return apply_op(Transpose{full_order(order, x.shape())}, x); });
 }
 
 template Variable<float> reshape(const Variable<float>&, const Shape&);

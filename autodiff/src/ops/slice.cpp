@@ -157,7 +157,8 @@ struct Stack {  // y = x0, x1, ... along a new axis
     const Around around(y.shape(), axis);
     T* to = y.data;
     for (std::size_t o = 0; o < around.outer; ++o)
-      for (const In<T>& source : x) to = std::copy_n(source.data + o * around.inner, around.inner, to);
+      for (const In<T>& source : x)
+        to = std::copy_n(source.data + o * around.inner, around.inner, to);
   }
   template <class T>
   Variable<T> backward(std::size_t i, const Variable<T>& g, const RuleBackward<T>&) const {
@@ -186,10 +187,10 @@ struct Split {  // y0, y1, ... = equal parts of x along an axis
   template <class T>
   void forward(std::span<const Out<T>> y, const In<T>& x) const {
     for (std::size_t j = 0; j < sections; ++j)
-      part(j, x.shape()).for_each_run(x.shape(), [&](std::size_t p, std::size_t whole,
-                                                     std::size_t n) {
-        std::copy_n(x.data + whole, n, y[j].data + p);
-      });
+      part(j, x.shape())
+          .for_each_run(x.shape(), [&](std::size_t p, std::size_t whole, std::size_t n) {
+            std::copy_n(x.data + whole, n, y[j].data + p);
+          });
   }
   template <class T>
   Variable<T> backward(RuleBackward<T>& call) const {
@@ -209,27 +210,33 @@ std::size_t clip_position(std::int64_t position, std::size_t extent) {
 }  // namespace
 
 using detail::apply_op;
+using detail::attempt;
 
 template <class T>
 Variable<T> slice(const Variable<T>& x, int axis, std::int64_t start, std::int64_t stop,
                   std::int64_t step) {
-  if (step <= 0)
-    throw ArgumentError("slice", "step must be positive, not " + std::to_string(step));
-  const std::size_t i = normalize_axis("slice", axis, x.shape().rank());
-  const std::size_t first = clip_position(start, x.shape()[i]);
-  const std::size_t last = std::max(first, clip_position(stop, x.shape()[i]));
-  const auto by = static_cast<std::size_t>(step);
-  return apply_op(Slice{{i, first, (last - first + by - 1) / by, by, false}}, x);
+  return attempt("slice", x, [&] {
+    if (step <= 0)
+      throw ArgumentError("slice", "step must be positive, not " + std::to_string(step));
+    const std::size_t i = normalize_axis("slice", axis, x.shape().rank());
+    const std::size_t first = clip_position(start, x.shape()[i]);
+    const std::size_t last = std::max(first, clip_position(stop, x.shape()[i]));
+    const auto by = static_cast<std::size_t>(step);
+    const std::size_t count = (last - first) / by + ((last - first) % by != 0);
+    return apply_op(Slice{{i, first, count, by, false}}, x);
+  });
 }
 
 template <class T>
 Variable<T> select(const Variable<T>& x, int axis, std::int64_t index) {
-  const std::size_t i = normalize_axis("select", axis, x.shape().rank());
-  const auto extent = static_cast<std::int64_t>(x.shape()[i]);
-  if (index < -extent || index >= extent)
-    throw IndexError("select", "index " + std::to_string(index) + " is out of range for axis " +
-                                   std::to_string(axis) + " of " + x.shape().str());
-  return apply_op(Slice{{i, clip_position(index, x.shape()[i]), 1, 1, true}}, x);
+  return attempt("select", x, [&] {
+    const std::size_t i = normalize_axis("select", axis, x.shape().rank());
+    const auto extent = static_cast<std::int64_t>(x.shape()[i]);
+    if (index < -extent || index >= extent)
+      throw IndexError("select", "index " + std::to_string(index) + " is out of range for axis " +
+                                     std::to_string(axis) + " of " + x.shape().str());
+    return apply_op(Slice{{i, clip_position(index, x.shape()[i]), 1, 1, true}}, x);
+  });
 }
 
 template <class T>
@@ -241,21 +248,28 @@ Variable<T> detail::slice_put(const Variable<T>& x, const Shape& shape, std::siz
 template <class T>
 Variable<T> concatenate(std::span<const Variable<T>> x, int axis) {
   if (x.empty()) throw ArgumentError("concatenate", "no arrays given");
-  const std::size_t i = normalize_axis("concatenate", axis, x[0].shape().rank());
-  return detail::apply_variadic(Concatenate{i}, x);
+  return attempt("concatenate", x[0], [&] {
+    const std::size_t i = normalize_axis("concatenate", axis, x[0].shape().rank());
+    return detail::apply_variadic(Concatenate{i}, x);
+  });
 }
 
 template <class T>
 Variable<T> stack(std::span<const Variable<T>> x, int axis) {
   if (x.empty()) throw ArgumentError("stack", "no arrays given");
-  const std::size_t i = normalize_axis("stack", axis, x[0].shape().rank() + 1);
-  return detail::apply_variadic(Stack{i}, x);
+  return attempt("stack", x[0], [&] {
+    const std::size_t i = normalize_axis("stack", axis, x[0].shape().rank() + 1);
+    return detail::apply_variadic(Stack{i}, x);
+  });
 }
 
 template <class T>
 std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int axis) {
-  if (sections == 0) throw ArgumentError("split", "no sections");
-  return detail::apply_outputs(Split{normalize_axis("split", axis, x.shape().rank()), sections}, x);
+  return attempt("split", x, [&] {
+    if (sections == 0) throw ArgumentError("split", "no sections");
+    const std::size_t i = normalize_axis("split", axis, x.shape().rank());
+    return detail::apply_outputs(Split{i, sections}, x);
+  });
 }
 
 template Variable<float> slice(const Variable<float>&, int, std::int64_t, std::int64_t,

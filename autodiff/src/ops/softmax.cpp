@@ -76,27 +76,33 @@ struct LogSoftmax {  // y = x - log(sum of exp(x))
 
 template <class T>
 Variable<T> softmax(const Variable<T>& x, int axis) {
-  return detail::apply_op(Softmax{normalize_axis("softmax", axis, x.shape().rank())}, x);
+  return detail::attempt("softmax", x, [&] {
+    return detail::apply_op(Softmax{normalize_axis("softmax", axis, x.shape().rank())}, x);
+  });
 }
 
 template <class T>
 Variable<T> log_softmax(const Variable<T>& x, int axis) {
-  return detail::apply_op(LogSoftmax{normalize_axis("log_softmax", axis, x.shape().rank())}, x);
+  return detail::attempt("log_softmax", x, [&] {
+    return detail::apply_op(LogSoftmax{normalize_axis("log_softmax", axis, x.shape().rank())}, x);
+  });
 }
 
 template <class T>
 Variable<T> dropout(const Variable<T>& x, double p, bool training) {
-  if (!(p >= 0 && p <= 1))
-    throw ArgumentError("dropout", "p must lie in [0, 1], not " + std::to_string(p));
-  if (!training || p == 0) return x;
-  detail::TapeState<T>& state = x.state("dropout");
-  const Shape shape = x.shape();
-  const Variable<T> mask(state, state.add_leaf(shape, Role::constant, false, "dropout mask"));
-  const T scale = p == 1 ? T{0} : static_cast<T>(1 / (1 - p));
-  Generator& generator = default_generator();
-  T* data = state.entries[mask.index()].data;
-  for (std::size_t i = 0; i < shape.size(); ++i) data[i] = generator.uniform() < p ? T{0} : scale;
-  return x * mask;
+  return detail::attempt("dropout", x, [&] {
+    if (!(p >= 0 && p <= 1))
+      throw ArgumentError("dropout", "p must lie in [0, 1], not " + std::to_string(p));
+    if (!training || p == 0) return x;
+    detail::TapeState<T>& state = x.state("dropout");
+    const Shape shape = x.shape();
+    const Variable<T> mask(state, state.add_leaf(shape, Role::constant, false, "dropout mask"));
+    const T scale = p == 1 ? T{0} : static_cast<T>(1 / (1 - p));
+    Generator& generator = default_generator();
+    T* data = state.entries[mask.index()].data;
+    for (std::size_t i = 0; i < shape.size(); ++i) data[i] = generator.uniform() < p ? T{0} : scale;
+    return x * mask;
+  });
 }
 
 template Variable<float> softmax(const Variable<float>&, int);

@@ -54,9 +54,10 @@ struct Take {  // y[.., i.., ..] = x[.., indices[i..], ..]
   }
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
-    for_each_part(x.shape(), axis, indices, [&](std::size_t part, std::size_t whole, std::size_t n) {
-      std::copy_n(x.data + whole, n, y.data + part);
-    });
+    for_each_part(x.shape(), axis, indices,
+                  [&](std::size_t part, std::size_t whole, std::size_t n) {
+                    std::copy_n(x.data + whole, n, y.data + part);
+                  });
   }
   auto backward(const auto& g, const auto&, const auto& x) const {
     return detail::scatter_add(g, indices, x.shape(), axis);
@@ -89,8 +90,10 @@ struct ScatterAdd {  // y = zeros, with the parts of x added at the indices
 
 template <class T>
 Variable<T> take(const Variable<T>& x, const Indices& indices, int axis) {
-  const std::size_t i = normalize_axis("take", axis, x.shape().rank());
-  return detail::apply_op(Take{detail::keep_indices(x.state("take"), indices), i}, x);
+  return detail::attempt("take", x, [&] {
+    const std::size_t i = normalize_axis("take", axis, x.shape().rank());
+    return detail::apply_op(Take{detail::keep_indices(x.state("take"), indices), i}, x);
+  });
 }
 
 template <class T>

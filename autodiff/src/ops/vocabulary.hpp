@@ -2,6 +2,10 @@
 // What the gradient rules of the library's ops are written in.
 #pragma once
 
+#include <array>
+#include <cstdio>
+#include <string>
+
 #include "simd.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
@@ -16,6 +20,12 @@ struct IndexView {
 
 namespace detail {
 
+/// Runs the body of op `name` on `x`: a call that fails leaves the tape as it was and says where.
+template <class T, class Body>
+auto attempt(const char* name, const Variable<T>& x, const Body& body) {
+  return attempt(x.state(name), body);
+}
+
 /// Applies one of the library's own ops: its loops run on packs.
 template <class Op, class T, class... Rest>
 Variable<T> apply_op(const Op& op, const Variable<T>& x, const Rest&... rest) {
@@ -27,6 +37,13 @@ template <class T>
 IndexView keep_indices(TapeState<T>& state, const Indices& indices) {
   const void* copy = state.attach(indices.data(), indices.size() * sizeof(std::int64_t));
   return {static_cast<const std::int64_t*>(copy), Shape(indices.shape())};
+}
+
+/// A number as attributes show it: at most six digits.
+inline std::string number(double c) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g", c);
+  return text.data();
 }
 
 /// A constant of rank 0 on the tape of `x`.

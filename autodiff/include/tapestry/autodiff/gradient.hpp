@@ -19,7 +19,7 @@ struct GradientOptions {
 /// the same tape shaped like the `x`; zeros where `y` does not depend on one. Gradients that are
 /// kept elsewhere (`Variable::grad`, `Parameter::grad`) are left alone. Without `differentiable`
 /// the results are constants. Throws GradientError when `y` is not a scalar or depends on nothing
-/// that needs a gradient, StaleVariable.
+/// that needs a gradient, or an `x` needs none; StaleVariable.
 template <class T>
 std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
                                    GradientOptions options = {});

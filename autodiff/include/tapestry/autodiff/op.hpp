@@ -33,6 +33,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -80,10 +81,14 @@ struct SavedMask {
 };
 
 template <class Op, class T>
-concept Fused = requires(const Op op, KernelBackward<T>& call) { op.backward(call); };
+concept Fused = requires(const Op op, KernelBackward<T>& call) {
+  op.backward(call);
+};
 
 template <class Op>
-concept General = requires { &Op::infer; };
+concept General = requires {
+  &Op::infer;
+};
 
 /// What a rule gets for input or output `j` of SavedMask: a variable, or just its shape.
 template <class Op, std::size_t j, class T>
@@ -115,7 +120,8 @@ constexpr bool has_rule(std::index_sequence<k...>) {
     op.backward(Wrt<i>{}, g, y,
                 std::declval<const typename decltype(argument(
                     std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
-  } || (sizeof...(k) == 1 && requires(const Op op, const G g, const Y y) {
+  }
+  || (sizeof...(k) == 1 && requires(const Op op, const G g, const Y y) {
     op.backward(g, y,
                 std::declval<const typename decltype(argument(
                     std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
@@ -125,7 +131,17 @@ constexpr bool has_rule(std::index_sequence<k...>) {
 /// The functions of one op, for numbers of type T, loops over `Lane` and `N` inputs.
 template <class Op, class T, class Lane, std::size_t N>
 struct OpFunctions {
-  static const Op& self(const void* op) { return *static_cast<const Op*>(op); }
+  static constexpr bool stateless = std::is_empty_v<Op> && std::is_default_constructible_v<Op>;
+
+  /// The op that a node keeps; one without members is not stored.
+  static const Op& self(const void* op) {
+    if constexpr (stateless) {
+      static const Op nothing{};
+      return nothing;
+    } else {
+      return *static_cast<const Op*>(op);
+    }
+  }
 
   static std::size_t output_count(const void* op) {
     if constexpr (requires(const Op o) { o.outputs(); })
@@ -145,7 +161,8 @@ struct OpFunctions {
         } else {
           *outputs = self(op).infer(*inputs[k]...);
         }
-      }(std::make_index_sequence<N>{});
+      }
+      (std::make_index_sequence<N>{});
     } else {
       *outputs = *inputs[0];
       for (std::size_t k = 1; k < inputs.size(); ++k)
@@ -164,7 +181,8 @@ struct OpFunctions {
           self(op).forward(y, x[k]...);
         else
           self(op).forward(y[0], x[k]...);
-      }(std::make_index_sequence<N>{});
+      }
+      (std::make_index_sequence<N>{});
     }
   }
 
@@ -175,13 +193,14 @@ struct OpFunctions {
       [&]<std::size_t... i>(std::index_sequence<i...> indices) {
         const std::array<In<T>, N> x{call.input(i)...};
         (elementwise_input<i>(self(op), call, x, indices), ...);
-      }(std::make_index_sequence<N>{});
+      }
+      (std::make_index_sequence<N>{});
     }
   }
 
   template <std::size_t i, std::size_t... k>
-  static void elementwise_input(const Op& op, KernelBackward<T>& call, const std::array<In<T>, N>& x,
-                                std::index_sequence<k...> indices) {
+  static void elementwise_input(const Op& op, KernelBackward<T>& call,
+                                const std::array<In<T>, N>& x, std::index_sequence<k...> indices) {
     if constexpr (has_rule<Op, i, Lane>(std::index_sequence<k...>{})) {
       if (!call.needs(i)) return;
       const Out<T> target = call.target(i);
@@ -199,7 +218,8 @@ struct OpFunctions {
     } else {
       [&]<std::size_t... i>(std::index_sequence<i...> indices) {
         (rule_for_input<i>(self(op), call, indices), ...);
-      }(std::make_index_sequence<N>{});
+      }
+      (std::make_index_sequence<N>{});
     }
   }
 
@@ -215,7 +235,8 @@ struct OpFunctions {
   static std::vector<Variable<T>> expand(const void* op, std::span<const Variable<T>> x) {
     return [&]<std::size_t... k>(std::index_sequence<k...>) {
       return std::vector<Variable<T>>{self(op).expand(x[k]...)};
-    }(std::make_index_sequence<N>{});
+    }
+    (std::make_index_sequence<N>{});
   }
 
   static bool alias(const void* op, const Shape& input, std::size_t& offset) {
@@ -234,7 +255,8 @@ struct OpFunctions {
       using G = std::conditional_t<General<Op>, Variable<T>, Lane>;
       return []<std::size_t... i>(std::index_sequence<i...> indices) {
         return ((std::uint64_t{has_rule<Op, i, G>(indices)} << i) | ...);
-      }(std::make_index_sequence<N>{});
+      }
+      (std::make_index_sequence<N>{});
     }
   }
 
@@ -253,7 +275,7 @@ struct OpFunctions {
     if constexpr (Fused<Op, T>) info.expand = &expand;
     if constexpr (requires(const Op o, std::size_t n) { o.alias(Shape{}, n); }) info.alias = &alias;
     if constexpr (requires(const Op o) { o.attributes(); }) info.attributes = &attributes;
-    if constexpr (!std::is_empty_v<Op>) {
+    if constexpr (!stateless) {
       info.size = sizeof(Op);
       info.copy = &copy;
       if constexpr (!std::is_trivially_destructible_v<Op>) info.destroy = &destroy;
@@ -268,26 +290,41 @@ inline constexpr OpInfo<T> op_info = OpFunctions<Op, T, Lane, N>::make();
 template <class Op>
 inline const bool op_is_registered = register_op(Op::name);
 
+/// The number of `v` on the tape, after checking that it can be an operand.
+template <class T>
+std::uint32_t operand(std::string_view op, const TapeState<T>& state, const Variable<T>& v) {
+  if (&v.state(op) != &state) state.throw_foreign(op);
+  state.check_available(op, v.index());
+  return v.index();
+}
+
 /// Checks the handles and applies the op; returns the index of the first output.
 template <class Op, class Lane, class T, class... Rest>
-std::uint32_t apply_fixed(const Op& op, detail::TapeState<T>& state, const Variable<T>& x,
+std::uint32_t apply_fixed(const Op& op, TapeState<T>& state, const Variable<T>& x,
                           const Rest&... rest) {
   static_cast<void>(op_is_registered<Op>);
-  const auto check = [&](const Variable<T>& v) {
-    if (&v.state(Op::name) != &state)
-      throw StaleVariable(Op::name, "operands belong to different tapes");
-    state.check_available(Op::name, v.index());
-    return v.index();
-  };
-  const std::array<std::uint32_t, 1 + sizeof...(Rest)> inputs{check(x), check(rest)...};
+  const std::array<std::uint32_t, 1 + sizeof...(Rest)> inputs{operand(Op::name, state, x),
+                                                              operand(Op::name, state, rest)...};
   return state.apply(op_info<Op, T, Lane, 1 + sizeof...(Rest)>, &op, inputs);
+}
+
+/// Records a fused op as its definition, after the checks that the op itself would make.
+template <class Op, class Lane, class T, class... Rest>
+Variable<T> apply_expanded(const Op& op, TapeState<T>& state, const Variable<T>& x,
+                           const Rest&... rest) {
+  const std::array<std::uint32_t, 1 + sizeof...(Rest)> inputs{operand(Op::name, state, x),
+                                                              operand(Op::name, state, rest)...};
+  return attempt(state, [&]() -> Variable<T> {
+    state.infer(op_info<Op, T, Lane, 1 + sizeof...(Rest)>, &op, inputs);
+    return op.expand(x, rest...);
+  });
 }
 
 template <class Lane, class Op, class T, class... Rest>
 Variable<T> apply_with(const Op& op, const Variable<T>& x, const Rest&... rest) {
   TapeState<T>& state = x.state(Op::name);
   if constexpr (Fused<Op, T>)
-    if (state.primitive) return op.expand(x, rest...);
+    if (state.primitive) return apply_expanded<Op, Lane>(op, state, x, rest...);
   return Variable<T>(state, apply_fixed<Op, Lane>(op, state, x, rest...));
 }
 
@@ -297,13 +334,9 @@ Variable<T> apply_variadic(const Op& op, std::span<const Variable<T>> x) {
   static_cast<void>(op_is_registered<Op>);
   TapeState<T>& state = x[0].state(Op::name);
   state.many_inputs.clear();
-  for (const Variable<T>& v : x) {
-    if (&v.state(Op::name) != &state)
-      throw StaleVariable(Op::name, "operands belong to different tapes");
-    state.check_available(Op::name, v.index());
-    state.many_inputs.push_back(v.index());
-  }
-  return Variable<T>(state, state.apply(op_info<Op, T, Scalar<T>, variadic>, &op, state.many_inputs));
+  for (const Variable<T>& v : x) state.many_inputs.push_back(operand(Op::name, state, v));
+  return Variable<T>(state,
+                     state.apply(op_info<Op, T, Scalar<T>, variadic>, &op, state.many_inputs));
 }
 
 /// Applies an op of several outputs.

@@ -46,7 +46,11 @@ struct Scalar {
   friend Scalar exp(Scalar x) { return make(std::exp(x.v)); }
   friend Scalar log(Scalar x) { return make(std::log(x.v)); }
   friend Scalar log1p(Scalar x) { return make(std::log1p(x.v)); }
+  friend Scalar expm1(Scalar x) { return make(std::expm1(x.v)); }
   friend Scalar sqrt(Scalar x) { return make(std::sqrt(x.v)); }
+  friend Scalar sin(Scalar x) { return make(std::sin(x.v)); }
+  friend Scalar cos(Scalar x) { return make(std::cos(x.v)); }
+  friend Scalar erf(Scalar x) { return make(std::erf(x.v)); }
   friend Scalar abs(Scalar x) { return make(std::abs(x.v)); }
   friend Scalar tanh(Scalar x) { return make(std::tanh(x.v)); }
   friend Scalar pow(Scalar x, Scalar y) { return make(std::pow(x.v, y.v)); }
@@ -55,6 +59,9 @@ struct Scalar {
   friend Scalar maximum(Scalar a, Scalar b) {  // NaN wins, as in NumPy
     return make(a.v >= b.v || a.v != a.v ? a.v : b.v);
   }
+
+  friend Scalar minimum(Scalar a, Scalar b) { return -maximum(-a, -b); }
+  friend Scalar sign(Scalar x) { return x.v != x.v ? x : (x > 0.0) - (x < 0.0); }
 
   friend Scalar sigmoid(Scalar x) {
     const T e = std::exp(-std::abs(x.v));  // never overflows

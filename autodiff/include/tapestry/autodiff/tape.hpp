@@ -77,6 +77,7 @@ class Tape {
     friend class Tape;
     detail::Position position;
     std::uint32_t generation = 0;
+    const void* tape = nullptr;
   };
   [[nodiscard]] Mark mark() const;
 

@@ -91,6 +91,22 @@ void for_each_run(const Loops<N>& loops, const Body& body) {
   }
 }
 
+/// The same without building loops where one run does: each operand has all elements, or one.
+template <std::size_t N, class Body>
+void for_each_broadcast_run(const Shape& full, const std::array<const Shape*, N>& operands,
+                            const Body& body) {
+  const std::size_t count = full.size();
+  std::array<std::size_t, N> strides{};
+  for (std::size_t k = 0; k < N; ++k) {
+    const std::size_t size = operands[k]->size();
+    if (size == count)
+      strides[k] = 1;
+    else if (size != 1)
+      return for_each_run(Loops<N>(full, operands), body);
+  }
+  if (count > 0) body(std::array<std::size_t, N>{}, count, strides);
+}
+
 template <class Lane, class T>
 Lane load(const T* p, bool moves) {
   return moves ? Lane::load(p) : Lane::fill(*p);
@@ -123,19 +139,20 @@ void store_some(const Lane& lane, T* p, std::size_t count) {
 template <class Lane, class T, class Op, std::size_t... k>
 void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x,
                          std::index_sequence<k...>) {
-  const Loops<sizeof...(k)> loops(y.shape(), {&x[k].shape()...});
   T* out = y.data;
-  for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
-    std::size_t i = 0;
-    for (; i + Lane::width <= n; i += Lane::width)
-      Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
-          .store(out + i);
-    if (i < n)
-      store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
-                                                       stride[k] != 0, n - i)...)),
-                       out + i, n - i);
-    out += n;
-  });
+  const std::array<const Shape*, sizeof...(k)> shapes{&x[k].shape()...};
+  for_each_broadcast_run(
+      y.shape(), shapes, [&](const auto& offset, std::size_t n, const auto& stride) {
+        std::size_t i = 0;
+        for (; i + Lane::width <= n; i += Lane::width)
+          Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
+              .store(out + i);
+        if (i < n)
+          store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
+                                                           stride[k] != 0, n - i)...)),
+                           out + i, n - i);
+        out += n;
+      });
 }
 
 /// Where a run of gradients goes: into `n` elements, or summed into one.
@@ -208,35 +225,37 @@ template <class Lane, std::size_t i, class Saved, class T, class Op, std::size_t
 void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, const In<T>& y,
                           const std::array<In<T>, sizeof...(k)>& x, std::index_sequence<k...>) {
   constexpr std::size_t n_operands = sizeof...(k) + 3;
-  const Loops<n_operands> loops(
-      g.shape(), {&target.shape(), &g.shape(), &y.shape(), &x[k].shape()...});
+  const std::array<const Shape*, n_operands> shapes{&target.shape(), &g.shape(), &y.shape(),
+                                                    &x[k].shape()...};
   const bool reduces = target.size() != g.size();
   if (reduces && !target.accumulate) std::fill_n(target.data, target.size(), T{0});
-  for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
-    const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at, std::size_t count,
-                                            std::integral_constant<std::size_t, j>) {
-      constexpr std::size_t bit = j < 2 ? 0 : j - 2;
-      if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
-        const T* p = source.data + offset[j] + at * stride[j];
-        return count == Lane::width ? load<Lane>(p, stride[j] != 0)
-                                    : load_some<Lane>(p, stride[j] != 0, count);
-      } else {
-        return NotSaved{};
-      }
-    };
-    const auto rule = [&](std::size_t at, std::size_t count) {
-      return Lane(call_rule<i>(op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
-                               operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
-                               operand(x[k], at, count,
-                                       std::integral_constant<std::size_t, k + 3>{})...));
-    };
-    GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
-                               target.accumulate || reduces);
-    std::size_t at = 0;
-    for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
-    if (at < n) sink.put_some(at, rule(at, n - at), n - at);
-    sink.finish();
-  });
+  for_each_broadcast_run(
+      g.shape(), shapes, [&](const auto& offset, std::size_t n, const auto& stride) {
+        const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at,
+                                                std::size_t count,
+                                                std::integral_constant<std::size_t, j>) {
+          constexpr std::size_t bit = j < 2 ? 0 : j - 2;
+          if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
+            const T* p = source.data + offset[j] + at * stride[j];
+            return count == Lane::width ? load<Lane>(p, stride[j] != 0)
+                                        : load_some<Lane>(p, stride[j] != 0, count);
+          } else {
+            return NotSaved{};
+          }
+        };
+        const auto rule = [&](std::size_t at, std::size_t count) {
+          return Lane(call_rule<i>(
+              op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
+              operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
+              operand(x[k], at, count, std::integral_constant<std::size_t, k + 3>{})...));
+        };
+        GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
+                                   target.accumulate || reduces);
+        std::size_t at = 0;
+        for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
+        if (at < n) sink.put_some(at, rule(at, n - at), n - at);
+        sink.finish();
+      });
 }
 
 }  // namespace detail

@@ -13,6 +13,7 @@
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/arena.hpp"
 #include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
@@ -44,13 +45,13 @@ struct Entry {
   std::uint16_t output = 0;
   Role role = Role::op;
   bool requires_grad : 1 = false;
-  bool saved : 1 = false;      // some rule reads the value
-  bool borrowed : 1 = false;   // `data` belongs to another entry or a parameter
-  bool lent : 1 = false;       // another entry borrows `data`
+  bool saved : 1 = false;     // some rule reads the value
+  bool borrowed : 1 = false;  // `data` belongs to another entry or a parameter
+  bool lent : 1 = false;      // another entry borrows `data`
   bool grad_borrowed : 1 = false;
   bool retain_grad : 1 = false;
-  bool pending : 1 = false;    // inside a rule: not computed yet, its destination is not known
-  bool released : 1 = false;   // backward gave the value's memory back
+  bool pending : 1 = false;   // inside a rule: not computed yet, its destination is not known
+  bool released : 1 = false;  // backward gave the value's memory back
 
   [[nodiscard]] std::size_t bytes() const { return shape.size() * sizeof(T); }
 };
@@ -167,6 +168,9 @@ class TapeState {
   /// then as it was.
   std::uint32_t apply(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs);
 
+  /// The checks of `apply` alone: throws what the op's `infer` throws.
+  void infer(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs);
+
   /// Copies bytes that an op needs for as long as its node exists.
   void* attach(const void* data, std::size_t bytes);
 
@@ -184,6 +188,7 @@ class TapeState {
 
   /// Throws StaleVariable, GradientError: why the handle or value cannot be used by `op`.
   [[noreturn]] void throw_stale(std::string_view op, std::uint32_t index) const;
+  [[noreturn]] void throw_foreign(std::string_view op) const;
   void check_available(std::string_view op, std::uint32_t index) const;
 
   // Memory and order ---------------------------------------------------------------------------
@@ -214,8 +219,8 @@ class TapeState {
   Arena arena;
   std::uint32_t generation = 1;
   std::uint32_t cleared = 1;  // the generation that the last clear() began
-  std::uint32_t scope = 0;  // the innermost open one
-  std::uint32_t pass = 0;   // backward passes since the tape was made
+  std::uint32_t scope = 0;    // the innermost open one
+  std::uint32_t pass = 0;     // backward passes since the tape was made
   bool recording = true;
   bool primitive = false;   // fused ops are recorded as their expansion
   bool retain_all = false;  // backward keeps every value and gradient
@@ -233,8 +238,8 @@ class TapeState {
     std::uint64_t version;
   };
 
-  std::uint32_t push_outputs(const OpInfo<T>& info, const void* op,
-                             std::span<const std::uint32_t> inputs, bool put_off);
+  std::uint32_t push_outputs(const OpInfo<T>& info, std::span<const std::uint32_t> inputs,
+                             bool put_off);
   void push_node(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs,
                  std::uint32_t first_output, std::uint32_t outputs);
   void run_forward(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs,
@@ -258,6 +263,22 @@ class TapeState {
 
 extern template class TapeState<float>;
 extern template class TapeState<double>;
+
+/// Runs `body`. If it throws, the tape is as it was before, and the message says where that was.
+template <class T, class Body>
+auto attempt(TapeState<T>& state, const Body& body) {
+  const Position before = state.position();
+  try {
+    return body();
+  } catch (Error& error) {
+    state.truncate(before, true);
+    error.add_place(state.place());
+    throw;
+  } catch (...) {
+    state.truncate(before, true);
+    throw;
+  }
+}
 
 }  // namespace detail
 }  // namespace tapestry

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Shapes, parts, and lookups.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/shape.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry {
+
+/// The same elements in another shape; one extent may be `rest`. No copy.
+template <class T>
+Variable<T> reshape(const Variable<T>& x, const Shape& shape);
+/// A new axis of extent 1 before axis `axis`. No copy.
+template <class T>
+Variable<T> expand_dims(const Variable<T>& x, int axis);
+/// Without axis `axis`, which must have extent 1. No copy.
+template <class T>
+Variable<T> squeeze(const Variable<T>& x, int axis);
+/// Axes in the given order; reversed when none is given.
+template <class T>
+Variable<T> transpose(const Variable<T>& x, const Axes& order = {});
+/// Repeats axes of extent 1, and adds leading ones, up to `shape`.
+template <class T>
+Variable<T> broadcast_to(const Variable<T>& x, const Shape& shape);
+
+/// Elements start, start + step, ... before stop of axis `axis`. Negative positions count from the
+/// end and those beyond it are clipped, as in Python; `step` is positive. ArgumentError otherwise.
+template <class T>
+Variable<T> slice(const Variable<T>& x, int axis, std::int64_t start, std::int64_t stop,
+                  std::int64_t step = 1);
+/// Element `index` of axis `axis`, without that axis: x[index] for axis 0. IndexError outside.
+template <class T>
+Variable<T> select(const Variable<T>& x, int axis, std::int64_t index);
+
+/// Arrays one after another along an axis that exists. ShapeError when the other extents differ.
+template <class T>
+Variable<T> concatenate(std::span<const Variable<T>> x, int axis = 0);
+template <class T>
+Variable<T> concatenate(const std::vector<Variable<T>>& x, int axis = 0) {
+  return concatenate(std::span<const Variable<T>>(x), axis);
+}
+/// Arrays of one shape along a new axis.
+template <class T>
+Variable<T> stack(std::span<const Variable<T>> x, int axis = 0);
+template <class T>
+Variable<T> stack(const std::vector<Variable<T>>& x, int axis = 0) {
+  return stack(std::span<const Variable<T>>(x), axis);
+}
+/// `sections` equal parts along an axis. ShapeError when its extent is not a multiple.
+template <class T>
+std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int axis = 0);
+
+/// Elements `indices` of axis `axis`: the axis is replaced by the axes of `indices`. Negative
+/// indices count from the end. IndexError names the first one outside.
+template <class T>
+Variable<T> take(const Variable<T>& x, const Indices& indices, int axis = 0);
+
+}  // namespace tapestry
