@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the reference numbers of the tests: what PyTorch computes.
+
+    /usr/bin/python3 tests/reference/make_reference.py
+
+Needs only PyTorch (Debian 12: python3-torch 1.13.0 with Python 3.11, which made the committed
+files). Inputs are short decimals from Python's own generator with a fixed seed for each case, so
+they are the same everywhere; results are float64 and printed so that they read back exactly.
+Another version or processor may change the last digit of a result.
+
+Files, all in the folder of this script (their layout is described in tests/reference.hpp):
+    layers.json                     RNN, LSTM, GRU, Linear, Embedding: values and gradients
+    losses.json                     cross_entropy: values and gradients
+    optim.json                      SGD, Adam, clip_grad_norm_
+    safetensors.json                the content of the two files below
+    lstm_{float32,float64}.safetensors   state_dict of a two-layer torch.nn.LSTM
+
+Arrays carry the names PyTorch gives them; "grad/NAME" is the gradient of the loss by NAME. The loss
+of a layer is the sum of all outputs times fixed numbers, which are stored as "cotangent/NAME".
+"""
+
+import itertools
+import json
+import pathlib
+import random
+import struct
+import zlib
+
+import torch
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+
+class Numbers:
+    """Random inputs of one case, seeded by its name: cases do not depend on each other."""
+
+    def __init__(self, name):
+        self.random = random.Random(zlib.crc32(name.encode()))
+
+    def uniform(self, *shape, low=-1.0, high=1.0):
+        count = torch.Size(shape).numel()
+        values = [round(self.random.uniform(low, high), 3) for _ in range(count)]
+        return torch.tensor(values).reshape(shape)
+
+    def below(self, n, *shape):
+        count = torch.Size(shape).numel()
+        return torch.tensor([self.random.randrange(n) for _ in range(count)]).reshape(shape)
+
+
+def to_json(tensor):
+    return {"shape": list(tensor.shape), "data": tensor.detach().reshape(-1).tolist()}
+
+
+def case(options, arrays):
+    return {"options": options, "arrays": {name: to_json(a) for name, a in arrays.items()}}
+
+
+def write(name, cases):
+    """Readable JSON: one line for each array."""
+    text = ['{\n  "generator": "make_reference.py, PyTorch %s",\n  "cases": {' % torch.__version__]
+    for i, (key, value) in enumerate(cases.items()):
+        arrays = ",\n".join(
+            f"        {json.dumps(n)}: {json.dumps(a, allow_nan=False)}"
+            for n, a in value["arrays"].items())
+        text.append(f'    {json.dumps(key)}: {{\n      "options": {json.dumps(value["options"])},\n'
+                    f'      "arrays": {{\n{arrays}\n      }}\n    }}'
+                    + ("," if i + 1 < len(cases) else ""))
+    text.append("  }\n}\n")
+    (FOLDER / name).write_text("\n".join(text))
+
+
+def with_gradients(inputs, outputs, numbers):
+    """The arrays of a layer's case: inputs, outputs, cotangents and the gradients of the loss."""
+    cotangents = {name: numbers.uniform(*value.shape) for name, value in outputs.items()}
+    loss = sum((value * cotangents[name]).sum() for name, value in outputs.items())
+    loss.backward()
+    arrays = {name: value for name, value in inputs.items()}
+    arrays |= outputs
+    arrays |= {"cotangent/" + name: value for name, value in cotangents.items()}
+    arrays["loss"] = loss
+    arrays |= {"grad/" + n: v.grad for n, v in inputs.items() if v.requires_grad}
+    return arrays
+
+
+def fill(module, numbers):
+    """Replaces the random weights; returns them by name."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(numbers.uniform(*parameter.shape, low=-0.6, high=0.6))
+    return dict(module.named_parameters())
+
+
+RECURRENT = {
+    "rnn_tanh": lambda **o: torch.nn.RNN(nonlinearity="tanh", **o),
+    "rnn_relu": lambda **o: torch.nn.RNN(nonlinearity="relu", **o),
+    "lstm": torch.nn.LSTM,
+    "gru": torch.nn.GRU,
+}
+
+
+def recurrent_case(name, kind, layers, bias, with_state):
+    steps, batch, input_size, hidden_size = 4, 2, 3, 4
+    numbers = Numbers(name)
+    options = dict(input_size=input_size, hidden_size=hidden_size, num_layers=layers, bias=bias)
+    module = RECURRENT[kind](**options)
+    inputs = fill(module, numbers)
+    x = inputs["input"] = numbers.uniform(steps, batch, input_size).requires_grad_()
+    states = []
+    if with_state:
+        for state in ("h_0", "c_0") if kind == "lstm" else ("h_0",):
+            inputs[state] = numbers.uniform(layers, batch, hidden_size).requires_grad_()
+            states.append(inputs[state])
+    output, final = module(x, *([tuple(states)] if len(states) == 2 else states))
+    outputs = {"output": output}
+    outputs |= {"h_n": final[0], "c_n": final[1]} if kind == "lstm" else {"h_n": final}
+    return case(options | {"kind": kind, "state": with_state},
+                with_gradients(inputs, outputs, numbers))
+
+
+def layer_cases():
+    cases = {}
+    for kind, layers, bias, state in itertools.product(RECURRENT, (1, 2), (True, False),
+                                                       (False, True)):
+        name = f"{kind}/layers_{layers}/{'bias' if bias else 'no_bias'}" + "/state" * state
+        cases[name] = recurrent_case(name, kind, layers, bias, state)
+    for bias, shape in itertools.product((True, False), ((5, 3), (4, 2, 3))):
+        name = f"linear/{'bias' if bias else 'no_bias'}/rank_{len(shape)}"
+        numbers = Numbers(name)
+        module = torch.nn.Linear(3, 4, bias=bias)
+        inputs = fill(module, numbers) | {"input": numbers.uniform(*shape).requires_grad_()}
+        arrays = with_gradients(inputs, {"output": module(inputs["input"])}, numbers)
+        cases[name] = case(dict(in_features=3, out_features=4, bias=bias), arrays)
+    for shape in ((6,), (4, 3)):  # some tokens come more than once, some never
+        name = f"embedding/rank_{len(shape)}"
+        numbers = Numbers(name)
+        module = torch.nn.Embedding(7, 3)
+        inputs = fill(module, numbers) | {"tokens": numbers.below(7, *shape)}
+        arrays = with_gradients(inputs, {"output": module(inputs["tokens"])}, numbers)
+        cases[name] = case(dict(num_embeddings=7, embedding_dim=3), arrays)
+    return cases
+
+
+def loss_case(name, shape, reduction, ignore_index, smoothing, weighted, scale=2.0):
+    numbers = Numbers(name)
+    classes = shape[-1]
+    logits = numbers.uniform(*shape, low=-scale, high=scale).requires_grad_()
+    targets = numbers.below(classes, *shape[:-1])
+    inputs = {"logits": logits, "targets": targets}
+    options = dict(reduction=reduction, label_smoothing=smoothing)
+    weight = None
+    if weighted:
+        inputs["weight"] = weight = numbers.uniform(classes, low=0.2, high=2.0)
+    if ignore_index is not None:
+        options["ignore_index"] = ignore_index
+        targets.view(-1)[::3] = ignore_index
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, classes), targets.reshape(-1),
+                                             weight=weight, **options)
+    output = loss.reshape(shape[:-1]) if reduction == "none" else loss
+    return case(options, with_gradients(inputs, {"output": output}, numbers))
+
+
+def loss_cases():
+    cases = {}
+    for reduction, ignore, smoothing, weighted in itertools.product(
+            ("mean", "sum", "none"), (None, -100), (0.0, 0.1), (False, True)):
+        name = reduction + "/ignore" * (ignore is not None) + "/smoothing" * (smoothing > 0)
+        name += "/weight" * weighted
+        cases[name] = loss_case(name, (7, 5), reduction, ignore, smoothing, weighted)
+    for reduction in ("mean", "none"):
+        name = f"{reduction}/rank_3"
+        cases[name] = loss_case(name, (4, 2, 5), reduction, None, 0.0, False)
+    name = "mean/ignore_a_class"
+    cases[name] = loss_case(name, (7, 5), "mean", 2, 0.0, False)
+    name = "none/large_logits"  # a softmax without the maximum subtracted overflows
+    cases[name] = loss_case(name, (6, 5), "none", None, 0.0, False, scale=2000.0)
+    return cases
+
+
+TORCH_NAMES = dict(learning_rate="lr", epsilon="eps")
+OPTIMIZERS = {
+    "sgd/plain": (torch.optim.SGD, dict(learning_rate=0.1)),
+    "sgd/weight_decay": (torch.optim.SGD, dict(learning_rate=0.1, weight_decay=0.3)),
+    "sgd/momentum": (torch.optim.SGD, dict(learning_rate=0.05, momentum=0.9)),
+    "sgd/dampening": (torch.optim.SGD, dict(learning_rate=0.05, momentum=0.8, dampening=0.4)),
+    "sgd/nesterov": (torch.optim.SGD, dict(learning_rate=0.05, momentum=0.9, nesterov=True)),
+    "sgd/momentum_weight_decay":
+        (torch.optim.SGD, dict(learning_rate=0.05, momentum=0.9, weight_decay=0.2)),
+    "sgd/nesterov_weight_decay":
+        (torch.optim.SGD, dict(learning_rate=0.05, momentum=0.7, nesterov=True, weight_decay=0.2)),
+    "adam/plain": (torch.optim.Adam, dict()),
+    "adam/weight_decay": (torch.optim.Adam, dict(learning_rate=0.02, weight_decay=0.3)),
+    "adam/options":
+        (torch.optim.Adam, dict(learning_rate=0.05, beta1=0.6, beta2=0.95, epsilon=1e-3)),
+}
+
+
+def optimizer_case(name, kind, options, steps=5):
+    """Five steps on three parameters; "late" has no gradient in the first and the fourth."""
+    numbers = Numbers(name)
+    shapes = {"weight": (2, 3), "bias": (3,), "late": (4,)}
+    parameters = {n: torch.nn.Parameter(numbers.uniform(*s)) for n, s in shapes.items()}
+    arrays = {n: p.detach().clone() for n, p in parameters.items()}
+    torch_options = {TORCH_NAMES.get(n, n): v for n, v in options.items()}
+    if "beta1" in options:
+        torch_options["betas"] = (torch_options.pop("beta1"), torch_options.pop("beta2"))
+    optimizer = kind(list(parameters.values()), **torch_options)
+    for step in range(1, steps + 1):
+        for n, parameter in parameters.items():
+            missing = n == "late" and step in (1, 4)
+            parameter.grad = None if missing else numbers.uniform(*parameter.shape)
+            if not missing:
+                arrays[f"grad/{n}/{step}"] = parameter.grad.clone()
+        optimizer.step()
+        arrays |= {f"{n}/{step}": p.detach().clone() for n, p in parameters.items()}
+    return case(options | {"steps": steps}, arrays)
+
+
+def clip_case(name, max_norm):
+    numbers = Numbers(name)
+    parameters = {n: torch.nn.Parameter(torch.zeros(s)) for n, s in
+                  {"weight": (3, 5), "bias": (2,), "without": (4,)}.items()}
+    arrays = {}
+    for n in ("weight", "bias"):
+        parameters[n].grad = numbers.uniform(*parameters[n].shape)
+        arrays["grad/" + n] = parameters[n].grad.clone()
+    arrays["norm"] = torch.nn.utils.clip_grad_norm_(list(parameters.values()), max_norm)
+    arrays |= {"clipped/" + n: parameters[n].grad for n in ("weight", "bias")}
+    return case(dict(max_norm=max_norm), arrays)
+
+
+def optim_cases():
+    cases = {name: optimizer_case(name, *value) for name, value in OPTIMIZERS.items()}
+    for name, max_norm in (("clip/scaled", 0.7), ("clip/untouched", 100.0), ("clip/zero", 0.0)):
+        cases[name] = clip_case(name, max_norm)
+    return cases
+
+
+def save_safetensors(path, tensors, dtype, code):
+    """The format by hand: header length (u64, little endian), JSON header padded with spaces to a
+    multiple of 8, data. https://github.com/huggingface/safetensors#format"""
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name in sorted(tensors):
+        values = tensors[name].reshape(-1).tolist()
+        raw = struct.pack(f"<{len(values)}{code}", *values)
+        header[name] = {"dtype": dtype, "shape": list(tensors[name].shape),
+                        "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def safetensors_cases():
+    cases = {}
+    for name, dtype, code, torch_type in (("float32", "F32", "f", torch.float32),
+                                          ("float64", "F64", "d", torch.float64)):
+        numbers = Numbers("safetensors/" + name)
+        module = torch.nn.LSTM(3, 4, num_layers=2)
+        fill(module, numbers)
+        module = module.to(torch_type)
+        weights = module.state_dict()
+        file = f"lstm_{name}.safetensors"
+        save_safetensors(FOLDER / file, weights, dtype, code)
+        x = numbers.uniform(3, 2, 3).to(torch_type)
+        output, _ = module(x)
+        options = dict(file=file, dtype=dtype, input_size=3, hidden_size=4, num_layers=2)
+        cases[name] = case(options, dict(weights) | {"input": x, "output": output})
+    return cases
+
+
+if __name__ == "__main__":
+    write("layers.json", layer_cases())
+    write("losses.json", loss_cases())
+    write("optim.json", optim_cases())
+    write("safetensors.json", safetensors_cases())
