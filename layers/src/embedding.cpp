@@ -8,6 +8,19 @@
 #include "tapestry/layers/init.hpp"
 
 namespace tapestry::layers {
+namespace {
+
+void check_tokens(const Indices& tokens, std::int64_t count) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::int64_t token = tokens.data()[i];
+    if (token < 0 || token >= count)
+      throw IndexError("embedding", "token " + std::to_string(token) + " at element " +
+                                        std::to_string(i) + " of " + Shape(tokens.shape()).str() +
+                                        " is outside the vocabulary of " + std::to_string(count));
+  }
+}
+
+}  // namespace
 
 template <class T>
 Embedding<T>::Embedding(std::size_t count, std::size_t size) : Layer("embedding") {
@@ -19,18 +32,10 @@ Embedding<T>::Embedding(std::size_t count, std::size_t size) : Layer("embedding"
 template <class T>
 Variable<T> Embedding<T>::operator()(Tape<T>& tape, const Indices& tokens) {
   const LayerScope<T> scope(tape.state(), *this);
-  const auto count = static_cast<std::int64_t>(weight_.shape()[0]);
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const std::int64_t token = tokens.data()[i];
-    if (token >= 0 && token < count) continue;
-    throw_at_place(tape.state(),
-                   IndexError("embedding", "token " + std::to_string(token) + " at element " +
-                                               std::to_string(i) + " of " +
-                                               Shape(tokens.shape()).str() +
-                                               " is outside the vocabulary of " +
-                                               std::to_string(count)));
-  }
-  return take(tape.watch(weight_), tokens, 0);
+  return detail::attempt(tape.state(), [&] {
+    check_tokens(tokens, static_cast<std::int64_t>(weight_.shape()[0]));
+    return take(tape.watch(weight_), tokens, 0);
+  });
 }
 
 template class Embedding<float>;

@@ -21,8 +21,7 @@ StateParts<T, 1> gru_step(const StepWeights<T>& w, const Variable<T>& x,
 }  // namespace
 
 template <class T>
-GRU<T>::GRU(const GRUOptions& o)
-    : Recurrent<T, HiddenState<T>>("gru", 3, {o.input_size, o.hidden_size, o.num_layers, o.bias, o.dropout}) {}
+GRU<T>::GRU(const RecurrentOptions& options) : Recurrent<T, HiddenState<T>>("gru", 3, options) {}
 
 template <class T>
 Recurrence<T, HiddenState<T>> GRU<T>::run(const Variable<T>& x, const HiddenState<T>* initial) {

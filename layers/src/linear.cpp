@@ -24,13 +24,15 @@ template <class T>
 Variable<T> Linear<T>::operator()(const Variable<T>& x) {
   detail::TapeState<T>& state = x.state("linear");
   const LayerScope<T> scope(state, *this);
-  const std::size_t inputs = weight_.shape()[1];
-  if (x.shape().rank() == 0 || x.shape().back() != inputs)
-    throw_at_place(state, ShapeError("linear", "input " + x.shape().str() + " does not end in " +
-                                                   std::to_string(inputs) + " features"));
-  const Variable<T> product =
-      matmul(x, Variable<T>(state, state.watch(weight_)), {.transpose_b = true});
-  return has_bias_ ? product + Variable<T>(state, state.watch(bias_)) : product;
+  return detail::attempt(state, [&] {
+    const std::size_t inputs = weight_.shape()[1];
+    if (x.shape().rank() == 0 || x.shape().back() != inputs)
+      throw ShapeError("linear", "input " + x.shape().str() + " does not end in " +
+                                     std::to_string(inputs) + " features");
+    const Variable<T> product =
+        matmul(x, Variable<T>(state, state.watch(weight_)), {.transpose_b = true});
+    return has_bias_ ? product + Variable<T>(state, state.watch(bias_)) : product;
+  });
 }
 
 template class Linear<float>;

@@ -22,9 +22,7 @@ StateParts<T, 2> lstm_step(const StepWeights<T>& w, const Variable<T>& x,
 }  // namespace
 
 template <class T>
-LSTM<T>::LSTM(const LSTMOptions& o)
-    : Recurrent<T, CellState<T>>("lstm", 4,
-                        {o.input_size, o.hidden_size, o.num_layers, o.bias, o.dropout}) {}
+LSTM<T>::LSTM(const RecurrentOptions& options) : Recurrent<T, CellState<T>>("lstm", 4, options) {}
 
 template <class T>
 Recurrence<T, CellState<T>> LSTM<T>::run(const Variable<T>& x, const CellState<T>* initial) {

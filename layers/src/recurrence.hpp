@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "check.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/layers/recurrent.hpp"
@@ -58,13 +57,22 @@ Variable<T> zeros(detail::TapeState<T>& state, const Shape& shape, const char* n
   return {state, index};
 }
 
-/// Throws ShapeError unless x is (T, B, I).
-template <class T>
-void check_input(const RecurrentLayer<T>& layer, const char* kind, const Variable<T>& x) {
-  const std::size_t inputs = layer.sizes().input_size;
-  if (x.shape().rank() != 3 || x.shape()[2] != inputs)
-    throw_at_place(x.state(kind), ShapeError(kind, "input " + x.shape().str() + " must have shape " +
-                                                       "(T, B, " + std::to_string(inputs) + ")"));
+/// Throws ShapeError unless x is (T, B, I) and the initial state (L, B, H), StaleVariable when they
+/// are of different tapes.
+template <class T, std::size_t n>
+void check_operands(const RecurrentOptions& options, const char* kind, const Variable<T>& x,
+                    const std::optional<StateParts<T, n>>& initial) {
+  if (x.shape().rank() != 3 || x.shape()[2] != options.input_size)
+    throw ShapeError(kind, "input " + x.shape().str() + " must have shape (T, B, " +
+                               std::to_string(options.input_size) + ")");
+  const Shape expected{options.num_layers, x.shape()[1], options.hidden_size};
+  for (std::size_t k = 0; initial && k < n; ++k) {
+    const Variable<T>& part = (*initial)[k];
+    if (&part.state(kind) != &x.state(kind)) x.state(kind).throw_foreign(kind);
+    if (!(part.shape() == expected))
+      throw ShapeError(kind, std::string("initial ") + state_names[k] + " " + part.shape().str() +
+                                 " must have shape " + expected.str());
+  }
 }
 
 template <class T>
@@ -84,46 +92,54 @@ struct RunResult {
   StateParts<T, n> state;
 };
 
-/// Runs a stack over x (T, B, I) from `initial` (each (L, B, H); zeros if there is none). `step` computes a
-/// layer's next state: step(StepWeights, x (B, I), state) -> state.
+/// Runs layer `l` over `sequence`, which holds its input at each step (B, I) and then its hidden
+/// state at each step (B, H); returns the last state.
+template <class T, std::size_t n, class Step>
+StateParts<T, n> run_layer(RecurrentLayer<T>& layer, std::size_t l,
+                           std::vector<Variable<T>>& sequence, StateParts<T, n> state,
+                           const Step& step) {
+  detail::TapeState<T>& tape = state[0].state(layer.name());
+  const RecurrentOptions& options = layer.options();
+  const StepWeights<T> weights(tape, layer.weights(l), options.bias);
+  for (std::size_t t = 0; t < sequence.size(); ++t) {
+    const Scope<T> scope(tape, "step", ScopeKind::step, static_cast<std::int64_t>(t));
+    if (l > 0) sequence[t] = dropout(sequence[t], options.dropout, layer.training());
+    state = step(weights, sequence[t], state);
+    sequence[t] = state[0];
+  }
+  return state;
+}
+
+/// Runs a stack over x (T, B, I) from `initial` (each (L, B, H); zeros if there is none). `step`
+/// computes a layer's next state: step(StepWeights, x (B, I), state) -> state.
 template <class T, std::size_t n, class Step>
 RunResult<T, n> run_stack(RecurrentLayer<T>& layer, const char* kind, const Variable<T>& x,
                           const std::optional<StateParts<T, n>>& initial, const Step& step) {
   detail::TapeState<T>& tape = x.state(kind);
   const LayerScope<T> scope(tape, layer);
-  check_input(layer, kind, x);
-  const RecurrentSizes& sizes = layer.sizes();
-  const std::size_t steps = x.shape()[0];
-  const std::size_t batch = x.shape()[1];
-  const Shape stacked{sizes.num_layers, batch, sizes.hidden_size};
-  for (std::size_t k = 0; initial && k < n; ++k)
-    if (!((*initial)[k].shape() == stacked))
-      throw_at_place(tape, ShapeError(kind, std::string("initial ") + state_names[k] + " " +
-                                                (*initial)[k].shape().str() + " must have shape " +
-                                                stacked.str()));
-  std::vector<Variable<T>> sequence;  // of the layer below, then of this one
-  for (std::size_t t = 0; t < steps; ++t) sequence.push_back(select(x, 0, static_cast<int>(t)));
-  std::array<std::vector<Variable<T>>, n> last;
-  for (std::size_t l = 0; l < sizes.num_layers; ++l) {
-    const Scope<T> layer_scope(tape, "layer", ScopeKind::layer, static_cast<std::int64_t>(l));
-    const StepWeights<T> weights(tape, layer.weights(l), sizes.bias);
-    StateParts<T, n> state;
-    for (std::size_t k = 0; k < n; ++k)
-      state[k] = initial ? select((*initial)[k], 0, static_cast<int>(l))
-                         : zeros(tape, {batch, sizes.hidden_size}, k == 0 ? "h0" : "c0");
-    for (std::size_t t = 0; t < steps; ++t) {
-      const Scope<T> step_scope(tape, "step", ScopeKind::step, static_cast<std::int64_t>(t));
-      if (l > 0) sequence[t] = dropout(sequence[t], sizes.dropout, layer.training());
-      state = step(weights, sequence[t], state);
-      sequence[t] = state[0];
+  return detail::attempt(tape, [&] {
+    const RecurrentOptions& options = layer.options();
+    check_operands(options, kind, x, initial);
+    const std::size_t steps = x.shape()[0];
+    const std::size_t batch = x.shape()[1];
+    std::vector<Variable<T>> sequence;
+    for (std::size_t t = 0; t < steps; ++t) sequence.push_back(select(x, 0, static_cast<int>(t)));
+    std::array<std::vector<Variable<T>>, n> last;
+    for (std::size_t l = 0; l < options.num_layers; ++l) {
+      const Scope<T> layer_scope(tape, "layer", ScopeKind::layer, static_cast<std::int64_t>(l));
+      StateParts<T, n> state;
+      for (std::size_t k = 0; k < n; ++k)
+        state[k] = initial ? select((*initial)[k], 0, static_cast<int>(l))
+                           : zeros(tape, {batch, options.hidden_size}, k == 0 ? "h0" : "c0");
+      state = run_layer<T, n>(layer, l, sequence, state, step);
+      for (std::size_t k = 0; k < n; ++k) last[k].push_back(state[k]);
     }
-    for (std::size_t k = 0; k < n; ++k) last[k].push_back(state[k]);
-  }
-  RunResult<T, n> result;
-  result.output = steps > 0 ? stack(sequence)
-                            : zeros(tape, {0, batch, sizes.hidden_size}, "output");
-  for (std::size_t k = 0; k < n; ++k) result.state[k] = stack(last[k]);
-  return result;
+    RunResult<T, n> result;
+    result.output =
+        steps > 0 ? stack(sequence) : zeros(tape, {0, batch, options.hidden_size}, "output");
+    for (std::size_t k = 0; k < n; ++k) result.state[k] = stack(last[k]);
+    return result;
+  });
 }
 
 }  // namespace tapestry::layers

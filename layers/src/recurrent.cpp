@@ -10,24 +10,25 @@
 namespace tapestry::layers {
 
 template <class T>
-RecurrentLayer<T>::RecurrentLayer(const char* name, std::size_t gates, const RecurrentSizes& sizes)
-    : Layer(name), sizes_(sizes) {
-  check_size(name, "input_size", sizes.input_size);
-  check_size(name, "hidden_size", sizes.hidden_size);
-  check_size(name, "num_layers", sizes.num_layers);
-  if (!(sizes.dropout >= 0 && sizes.dropout <= 1))
-    throw ArgumentError(name, "dropout must lie in [0, 1], not " + std::to_string(sizes.dropout));
-  const std::size_t rows = gates * sizes.hidden_size;
-  const double bound = 1 / std::sqrt(static_cast<double>(sizes.hidden_size));
-  for (std::size_t l = 0; l < sizes.num_layers; ++l) {
-    const std::size_t inputs = l == 0 ? sizes.input_size : sizes.hidden_size;
+RecurrentLayer<T>::RecurrentLayer(const char* name, std::size_t gates,
+                                  const RecurrentOptions& options)
+    : Layer(name), options_(options) {
+  check_size(name, "input_size", options.input_size);
+  check_size(name, "hidden_size", options.hidden_size);
+  check_size(name, "num_layers", options.num_layers);
+  if (!(options.dropout >= 0 && options.dropout <= 1))
+    throw ArgumentError(name, "dropout must lie in [0, 1], not " + std::to_string(options.dropout));
+  const std::size_t rows = gates * options.hidden_size;
+  const double bound = 1 / std::sqrt(static_cast<double>(options.hidden_size));
+  for (std::size_t l = 0; l < options.num_layers; ++l) {
+    const std::size_t inputs = l == 0 ? options.input_size : options.hidden_size;
     RecurrentWeights<T>& w = weights_.emplace_back();
     const auto make = [&](const Shape& shape, const std::string& what) {
       return Parameter<T>(uniform<T>(shape, bound), what + "_l" + std::to_string(l));
     };
     w.weight_ih = make({rows, inputs}, "weight_ih");
-    w.weight_hh = make({rows, sizes.hidden_size}, "weight_hh");
-    if (!sizes.bias) continue;
+    w.weight_hh = make({rows, options.hidden_size}, "weight_hh");
+    if (!options.bias) continue;
     w.bias_ih = make({rows}, "bias_ih");
     w.bias_hh = make({rows}, "bias_hh");
   }
@@ -60,8 +61,10 @@ template <class T, class StateType>
 Recurrence<T, StateType> Recurrent<T, StateType>::operator()(const Variable<T>& x,
                                                              const Carry& carry) {
   if (carry.empty()) return run(x, nullptr);
-  const StateType state = on_tape(x, carry);
-  return run(x, &state);
+  return detail::attempt(x.state(this->name()), [&] {
+    const StateType state = on_tape(x, carry);
+    return run(x, &state);
+  });
 }
 
 template class RecurrentLayer<float>;

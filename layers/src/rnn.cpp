@@ -9,9 +9,12 @@ namespace {
 template <class T>
 Variable<T> activate(Activation activation, const Variable<T>& x) {
   switch (activation) {
-    case Activation::tanh: return tanh(x);
-    case Activation::relu: return relu(x);
-    case Activation::identity: break;
+    case Activation::tanh:
+      return tanh(x);
+    case Activation::relu:
+      return relu(x);
+    case Activation::identity:
+      break;
   }
   return x;
 }
@@ -20,7 +23,8 @@ Variable<T> activate(Activation activation, const Variable<T>& x) {
 
 template <class T>
 RNN<T>::RNN(const RNNOptions& o)
-    : Recurrent<T, HiddenState<T>>("rnn", 1, {o.input_size, o.hidden_size, o.num_layers, o.bias, o.dropout}),
+    : Recurrent<T, HiddenState<T>>("rnn", 1,
+                                   {o.input_size, o.hidden_size, o.num_layers, o.bias, o.dropout}),
       activation_(o.activation) {}
 
 template <class T>

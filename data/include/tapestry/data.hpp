@@ -2,5 +2,6 @@
 // Text to tokens and tokens to batches.
 #pragma once
 
+#include "tapestry/data/sampling.hpp"
 #include "tapestry/data/sequence_batches.hpp"
 #include "tapestry/data/vocabulary.hpp"

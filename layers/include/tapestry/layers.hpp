@@ -9,3 +9,4 @@
 #include "tapestry/layers/lstm.hpp"
 #include "tapestry/layers/module.hpp"
 #include "tapestry/layers/rnn.hpp"
+#include "tapestry/layers/safetensors.hpp"

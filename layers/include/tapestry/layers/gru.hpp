@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
-
 #include "tapestry/layers/recurrent.hpp"
 
 namespace tapestry::layers {
-
-struct GRUOptions {
-  std::size_t input_size = 0;   ///< I
-  std::size_t hidden_size = 0;  ///< H
-  std::size_t num_layers = 1;   ///< L
-  bool bias = true;
-  double dropout = 0;  ///< in training, on the output of each layer but the last
-};
 
 /// A stack of gated recurrent units (Cho et al. 2014, with the reset gate after the matrix product
 /// as in cuDNN), as torch.nn.GRU. Gates are stored in the order r z n:
@@ -28,7 +18,7 @@ template <class T = float>
 class GRU : public Recurrent<T, HiddenState<T>> {
  public:
   /// Throws ArgumentError when a size is 0 or dropout is outside [0, 1].
-  explicit GRU(const GRUOptions& options);
+  explicit GRU(const RecurrentOptions& options);
 
  private:
   Recurrence<T, HiddenState<T>> run(const Variable<T>& x, const HiddenState<T>* initial) override;

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
-
 #include "tapestry/layers/recurrent.hpp"
 
 namespace tapestry::layers {
-
-struct LSTMOptions {
-  std::size_t input_size = 0;   ///< I
-  std::size_t hidden_size = 0;  ///< H
-  std::size_t num_layers = 1;   ///< L
-  bool bias = true;
-  double dropout = 0;  ///< in training, on the output of each layer but the last
-};
 
 /// A stack of long short-term memories (Hochreiter and Schmidhuber 1997, with the forget gate of
 /// Gers et al. 2000), as torch.nn.LSTM. Gates are stored in the order i f g o:
@@ -30,7 +20,7 @@ template <class T = float>
 class LSTM : public Recurrent<T, CellState<T>> {
  public:
   /// Throws ArgumentError when a size is 0 or dropout is outside [0, 1].
-  explicit LSTM(const LSTMOptions& options);
+  explicit LSTM(const RecurrentOptions& options);
 
  private:
   Recurrence<T, CellState<T>> run(const Variable<T>& x, const CellState<T>* initial) override;

@@ -80,7 +80,9 @@ struct AnyPart {
 };
 
 template <class X>
-concept Visitable = requires(X& x) { x.visit(AnyPart{}); };
+concept Visitable = requires(X& x) {
+  x.visit(AnyPart{});
+};
 
 /// Calls `action(path, x)` for `x` and everything below it, parents first.
 template <class X, class Action>
@@ -96,8 +98,9 @@ void walk_parts(X& x, PartPath& path, const Action& action) {
       walk_parts(part, path, action);
     });
   } else {
-    static_assert(requires { std::begin(x); },
-                  "a part of a model is a Parameter, a struct with visit, or a range of them");
+    static_assert(
+        requires { std::begin(x); },
+        "a part of a model is a Parameter, a struct with visit, or a range of them");
     std::size_t i = 0;
     for (auto& part : x) {
       const PartPath::Segment segment(path, std::to_string(i++));
@@ -108,12 +111,12 @@ void walk_parts(X& x, PartPath& path, const Action& action) {
 
 /// The scalar type of a model: its `value_type`, or float.
 template <class Model>
-struct ScalarOf {
+struct ModelScalar {
   using type = float;
 };
 template <class Model>
-  requires requires { typename Model::value_type; }
-struct ScalarOf<Model> {
+requires requires { typename Model::value_type; }
+struct ModelScalar<Model> {
   using type = typename Model::value_type;
 };
 
@@ -143,7 +146,7 @@ void name_parts(Model& model) {
 template <class T = void, class Model>
 auto parameters(Model& model) {
   using Scalar =
-      std::conditional_t<std::is_void_v<T>, typename detail::ScalarOf<Model>::type, T>;
+      std::conditional_t<std::is_void_v<T>, typename detail::ModelScalar<Model>::type, T>;
   ParameterList<Scalar> list;
   name_parts(model);
   for_each_part(model, [&](std::string_view, auto& part) {

@@ -71,13 +71,13 @@ struct RecurrentWeights {
   Parameter<T> bias_hh;    ///< (G·H)
 };
 
-/// The sizes that all recurrent layers have.
-struct RecurrentSizes {
-  std::size_t input_size = 0;
-  std::size_t hidden_size = 0;
-  std::size_t num_layers = 1;
+/// What all recurrent layers can be told.
+struct RecurrentOptions {
+  std::size_t input_size = 0;   ///< I
+  std::size_t hidden_size = 0;  ///< H
+  std::size_t num_layers = 1;   ///< L
   bool bias = true;
-  double dropout = 0;
+  double dropout = 0;  ///< in training, on the output of each layer but the last
 };
 
 /// Base of the recurrent layers: a stack of weights and the names under which `visit` shows them,
@@ -90,14 +90,14 @@ class RecurrentLayer : public Layer {
   /// Weights of layer `layer` (0 to L - 1).
   [[nodiscard]] RecurrentWeights<T>& weights(std::size_t layer) { return weights_.at(layer); }
 
-  [[nodiscard]] const RecurrentSizes& sizes() const { return sizes_; }
+  [[nodiscard]] const RecurrentOptions& options() const { return options_; }
 
   void visit(auto&& part) {
     for (std::size_t l = 0; l < weights_.size(); ++l) {
       const std::string suffix = "_l" + std::to_string(l);
       part("weight_ih" + suffix, weights_[l].weight_ih);
       part("weight_hh" + suffix, weights_[l].weight_hh);
-      if (!sizes_.bias) continue;
+      if (!options_.bias) continue;
       part("bias_ih" + suffix, weights_[l].bias_ih);
       part("bias_hh" + suffix, weights_[l].bias_hh);
     }
@@ -105,10 +105,10 @@ class RecurrentLayer : public Layer {
 
  protected:
   /// Throws ArgumentError when a size is 0 or dropout is outside [0, 1].
-  RecurrentLayer(const char* name, std::size_t gates, const RecurrentSizes& sizes);
+  RecurrentLayer(const char* name, std::size_t gates, const RecurrentOptions& options);
 
  private:
-  RecurrentSizes sizes_;
+  RecurrentOptions options_;
   std::vector<RecurrentWeights<T>> weights_;
 };
 

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Files, with errors that say what the system said.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tapestry::detail {
+
+/// A regular file, open for reading. All throw FileError for the operation `op`.
+class InputFile {
+ public:
+  InputFile(const char* op, const std::string& path);
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile();
+
+  /// Bytes in it when it was opened.
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  void read(std::uint64_t offset, void* to, std::size_t bytes) const;
+
+ private:
+  const char* op_;
+  std::string path_;
+  int descriptor_;
+  std::uint64_t size_ = 0;
+};
+
+/// A file that replaces the one at `path` when it is complete: until `commit` it is a temporary
+/// file in the same folder, and without a commit it is removed. All throw FileError for `op`.
+class AtomicFile {
+ public:
+  AtomicFile(const char* op, const std::string& path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(const void* from, std::size_t bytes);
+
+  /// Flushes to the disk, then takes the place of the file at `path`.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* what) const;
+
+  const char* op_;
+  std::string path_;
+  std::string target_;                 // `path`, or what it links to
+  std::string temporary_;              // empty once it is renamed
+  std::optional<mode_t> permissions_;  // of the file that is replaced
+  int descriptor_ = -1;
+};
+
+}  // namespace tapestry::detail
