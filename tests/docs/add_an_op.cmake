@@ -2,6 +2,8 @@
 # Follows docs/add_an_op.md on a copy of the sources: puts each code block where the comment before
 # it says, builds the test of the ops and runs it.
 #   cmake -DSOURCE=<repository> -DWORK=<folder> [-DLAUNCHER=<compiler cache>] -P add_an_op.cmake
+cmake_minimum_required(VERSION 3.25)
+
 set(copy ${WORK}/tapestry)
 file(REMOVE_RECURSE ${copy})
 foreach(part CMakeLists.txt cmake include autodiff layers optim data tests)

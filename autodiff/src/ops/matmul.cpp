@@ -22,6 +22,10 @@ Matrix matrix_of(const Shape& shape, bool transpose) {
 
 Shape batch_of(const Shape& shape) { return shape.part(0, shape.rank() - 2); }
 
+/// The shapes of operands of rank 1 as matrices: a row on the left, a column on the right.
+Shape left_shape(const Shape& a) { return a.rank() == 1 ? Shape{1, a[0]} : a; }
+Shape right_shape(const Shape& b) { return b.rank() == 1 ? Shape{b[0], 1} : b; }
+
 /// (..., K) as (rows, K). The rows are counted here, since K may be 0.
 template <class T>
 Variable<T> as_rows(const Variable<T>& x) {
@@ -36,23 +40,17 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
   bool ta = false;
   bool tb = false;
 
-  /// Throws unless the operands can be multiplied; one of rank 1 is a row or a column.
-  void check(const Shape& a, const Shape& b) const {
+  [[nodiscard]] Shape infer(const Shape& a, const Shape& b) const {
     if (a.rank() == 0 || b.rank() == 0)
       throw ShapeError(name, "operands need at least one axis: " + a.str() + " x " + b.str());
-    const std::size_t inner_a = a.rank() == 1 ? a[0] : matrix_of(a, ta).columns;
-    const std::size_t inner_b = b.rank() == 1 ? b[0] : matrix_of(b, tb).rows;
-    if (inner_a != inner_b)
+    const Matrix left = matrix_of(left_shape(a), ta);
+    const Matrix right = matrix_of(right_shape(b), tb);
+    if (left.columns != right.rows)
       throw ShapeError(name, "inner dimensions differ: " + a.str() + (ta ? " transposed" : "") +
                                  " x " + b.str() + (tb ? " transposed" : ""));
-  }
-
-  [[nodiscard]] Shape infer(const Shape& a, const Shape& b) const {
-    const Matrix left = matrix_of(a, ta);
-    const Matrix right = matrix_of(b, tb);
-    Shape shape = broadcast_shapes(name, batch_of(a), batch_of(b));
-    shape.push_back(left.rows);
-    shape.push_back(right.columns);
+    Shape shape = broadcast_shapes(name, batch_of(left_shape(a)), batch_of(right_shape(b)));
+    if (a.rank() > 1) shape.push_back(left.rows);
+    if (b.rank() > 1) shape.push_back(right.columns);
     return shape;
   }
 
@@ -63,16 +61,18 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
 
   template <class T>
   void forward(const Out<T>& y, const In<T>& a, const In<T>& b) const {
-    const Matrix left = matrix_of(a.shape(), ta);
-    const Matrix right = matrix_of(b.shape(), tb);
+    const Shape shape_a = left_shape(a.shape());
+    const Shape shape_b = right_shape(b.shape());
+    const Matrix left = matrix_of(shape_a, ta);
+    const Matrix right = matrix_of(shape_b, tb);
     const std::size_t size = left.rows * right.columns;
-    if (is_tall(a.shape(), b.shape()))
+    if (is_tall(shape_a, shape_b))
       return detail::gemm(ta, tb, y.size() / std::max<std::size_t>(right.columns, 1), right.columns,
                           left.columns, a.data, b.data, y.data, y.accumulate);
-    const Shape batch_a = batch_of(a.shape());
-    const Shape batch_b = batch_of(b.shape());
+    const Shape batch_a = batch_of(shape_a);
+    const Shape batch_b = batch_of(shape_b);
     T* c = y.data;
-    const detail::Loops<2> loops(batch_of(y.shape()), {&batch_a, &batch_b});
+    const detail::Loops<2> loops(broadcast_shapes(name, batch_a, batch_b), {&batch_a, &batch_b});
     for_each_run(loops, [&](const auto& offset, std::size_t count, const auto& stride) {
       for (std::size_t i = 0; i < count; ++i, c += size)
         detail::gemm(ta, tb, left.rows, right.columns, left.columns,
@@ -83,21 +83,38 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
   }
 
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
-    static_cast<void>(a);
-    return ta ? matmul(b, g, {.transpose_a = tb, .transpose_b = true})
-              : matmul(g, b, {.transpose_b = !tb});
+    const auto lifted = by_left(lift(g, a, b), right(b));
+    return a.shape().rank() == 1 ? squeeze(lifted, -2) : lifted;
   }
   auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto& b) const {
-    if (is_tall(a.shape(), b.shape()))  // one product over all rows instead of one a batch
-      return tb ? matmul(as_rows(g), as_rows(a), {.transpose_a = true})
-                : matmul(as_rows(a), as_rows(g), {.transpose_a = true});
-    return tb ? matmul(g, a, {.transpose_a = true, .transpose_b = ta})
-              : matmul(a, g, {.transpose_a = !ta});
+    const auto lifted = by_right(lift(g, a, b), left(a), b.shape());
+    return b.shape().rank() == 1 ? squeeze(lifted, -1) : lifted;
   }
 
   [[nodiscard]] std::string attributes() const {
     if (!ta && !tb) return {};
     return ta && tb ? "aT bT" : ta ? "aT" : "bT";
+  }
+
+ private:
+  // Operands and gradient as matrices.
+  static auto left(const auto& a) { return a.shape().rank() == 1 ? expand_dims(a, 0) : a; }
+  static auto right(const auto& b) { return b.shape().rank() == 1 ? expand_dims(b, 1) : b; }
+  static auto lift(const auto& g, const auto& a, const auto& b) {
+    const auto rows = b.shape().rank() == 1 ? expand_dims(g, -1) : g;
+    return a.shape().rank() == 1 ? expand_dims(rows, -2) : rows;
+  }
+
+  auto by_left(const auto& g, const auto& b) const {
+    return ta ? matmul(b, g, {.transpose_a = tb, .transpose_b = true})
+              : matmul(g, b, {.transpose_b = !tb});
+  }
+  auto by_right(const auto& g, const auto& a, const Shape& b) const {
+    if (is_tall(a.shape(), b))  // one product over all rows instead of one a batch
+      return tb ? matmul(as_rows(g), as_rows(a), {.transpose_a = true})
+                : matmul(as_rows(a), as_rows(g), {.transpose_a = true});
+    return tb ? matmul(g, a, {.transpose_a = true, .transpose_b = ta})
+              : matmul(a, g, {.transpose_a = !ta});
   }
 };
 
@@ -105,17 +122,10 @@ struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or do
 
 template <class T>
 Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, MatmulOptions options) {
-  const bool row = a.state("matmul").entries[a.index()].shape.rank() == 1;
-  const bool column = b.state("matmul").entries[b.index()].shape.rank() == 1;
-  const MatMul op{options.transpose_a && !row, options.transpose_b && !column};
-  return detail::attempt("matmul", a, [&] {
-    op.check(a.shape(), b.shape());
-    if (!row && !column) return detail::apply_op(op, a, b);
-    Variable<T> y =
-        detail::apply_op(op, row ? expand_dims(a, 0) : a, column ? expand_dims(b, 1) : b);
-    if (column) y = squeeze(y, -1);
-    return row ? squeeze(y, column ? -1 : -2) : y;
-  });
+  // There is nothing to transpose in an operand of rank 1.
+  return detail::apply_op(MatMul{options.transpose_a && a.shape().rank() != 1,
+                                 options.transpose_b && b.shape().rank() != 1},
+                          a, b);
 }
 
 template Variable<float> matmul(const Variable<float>&, const Variable<float>&, MatmulOptions);
