@@ -229,6 +229,28 @@ struct FusedQuadratic {
   auto expand(const auto& x) const { return square(x) + x; }
 };
 
+/// a b + a with a kernel for both inputs, and its definition.
+struct FusedProduct {
+  static constexpr auto name = "fused_product";
+  [[nodiscard]] Shape infer(const Shape& a, const Shape&) const { return a; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& a, const In<T>& b) const {
+    for (std::size_t i = 0; i < y.size(); ++i) y.data[i] = a.data[i] * b.data[i] + a.data[i];
+  }
+  template <class T>
+  void backward(KernelBackward<T>& call) const {
+    for (std::size_t k = 0; k < 2; ++k) {
+      if (!call.needs(k)) continue;
+      const Out<T> target = call.target(k);
+      for (std::size_t i = 0; i < target.size(); ++i) {
+        const T d = call.grad(0).data[i] * (call.input(1 - k).data[i] + (k == 0 ? 1 : 0));
+        target.data[i] = target.accumulate ? target.data[i] + d : d;
+      }
+    }
+  }
+  auto expand(const auto& a, const auto& b) const { return a * b + a; }
+};
+
 BOOST_AUTO_TEST_CASE(ops_of_ones_own) {
   const auto unary =
       std::vector<Point>{{sample({3}, -1, 1)}, {Values(0.5)}, {sample({2, 0}, 0, 1)}};
@@ -238,6 +260,10 @@ BOOST_AUTO_TEST_CASE(ops_of_ones_own) {
   expect_grad(
       "fused", [](const auto& x) { return tapestry::apply(FusedQuadratic{}, x[0]); }, unary,
       [](const Point& x) { return mapped(x[0], [](double v) { return v * v + v; }); });
+  const auto product = [](const auto& x) { return tapestry::apply(FusedProduct{}, x[0], x[1]); };
+  expect_grad("fused product", product, {{sample({2, 3}, -1, 1, 1), sample({2, 3}, -1, 1, 2)}});
+  const auto itself = [](const auto& x) { return tapestry::apply(FusedProduct{}, x[0], x[0]); };
+  expect_grad("fused product of one", itself, {{sample({2, 3}, -1, 1)}});
   expect_grad("weighted sum",
               [](const auto& x) {
                 return tapestry::apply(WeightedSum{{1, -2, 3}}, x[0]);

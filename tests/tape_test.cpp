@@ -145,6 +145,11 @@ BOOST_AUTO_TEST_CASE(marks_nest_and_go_stale) {
   tape.rewind(outer);
   tape.clear();
   BOOST_CHECK_THROW(tape.rewind(outer), StaleVariable);
+  const auto empty = tape.mark();
+  tape.clear();
+  z = tape.variable(1.0);
+  BOOST_CHECK_THROW(tape.rewind(empty), StaleVariable);
+  BOOST_TEST(z.valid());
   Tape<double> other;
   BOOST_CHECK_EXCEPTION(other.rewind(tape.mark()), StaleVariable,
                         says("[rewind] the mark is not of this tape"));

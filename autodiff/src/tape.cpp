@@ -34,22 +34,22 @@ Variable<T> Tape<T>::watch(Parameter<T>& parameter) {
 template <class T>
 typename Tape<T>::Mark Tape<T>::mark() const {
   Mark mark;
-  mark.position = state_->position();
-  mark.generation = state_->generation;
-  mark.tape = state_;
+  mark.position_ = state_->position();
+  mark.generation_ = state_->generation;
+  mark.tape_ = state_;
   return mark;
 }
 
 template <class T>
 void Tape<T>::rewind(const Mark& mark) {
-  if (mark.tape != state_) throw StaleVariable("rewind", "the mark is not of this tape");
+  if (mark.tape_ != state_) throw StaleVariable("rewind", "the mark is not of this tape");
   const detail::Position now = state_->position();
-  const bool intact = mark.position.entries <= now.entries && mark.position.nodes <= now.nodes &&
-                      mark.generation >= state_->cleared &&
-                      (mark.position.entries == 0 ||
-                       state_->entries[mark.position.entries - 1].generation <= mark.generation);
+  const bool intact = mark.position_.entries <= now.entries && mark.position_.nodes <= now.nodes &&
+                      mark.generation_ >= state_->cleared &&
+                      (mark.position_.entries == 0 ||
+                       state_->entries[mark.position_.entries - 1].generation <= mark.generation_);
   if (!intact) throw StaleVariable("rewind", "the tape was cleared or rewound to before this mark");
-  state_->truncate(mark.position, true);
+  state_->truncate(mark.position_, true);
 }
 
 template <class T>

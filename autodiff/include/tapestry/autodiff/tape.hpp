@@ -75,9 +75,9 @@ class Tape {
   /// A position to which the tape can be rewound.
   class Mark {
     friend class Tape;
-    detail::Position position;
-    std::uint32_t generation = 0;
-    const void* tape = nullptr;
+    detail::Position position_;
+    std::uint32_t generation_ = 0;
+    const void* tape_ = nullptr;
   };
   [[nodiscard]] Mark mark() const;
 

@@ -64,7 +64,7 @@ class Variable {
   /// The only element. Throws ShapeError when there are several.
   [[nodiscard]] T item() const;
 
-  [[nodiscard]] const Shape& shape() const;
+  [[nodiscard]] Shape shape() const;
   [[nodiscard]] std::size_t size() const { return shape().size(); }
 
   /// The given name, or else that of the op that computed it.

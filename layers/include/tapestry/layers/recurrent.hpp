@@ -133,9 +133,9 @@ class Recurrent : public RecurrentLayer<T> {
  protected:
   using RecurrentLayer<T>::RecurrentLayer;
   Recurrent(const Recurrent&) = default;
-  Recurrent(Recurrent&&) = default;
+  Recurrent(Recurrent&&) noexcept = default;
   Recurrent& operator=(const Recurrent&) = default;
-  Recurrent& operator=(Recurrent&&) = default;
+  Recurrent& operator=(Recurrent&&) noexcept = default;
   virtual ~Recurrent() = default;
 
   /// The recurrence from `initial`, or from zeros when it is null.
