@@ -201,6 +201,7 @@ void Checker<T>::check_first_order() {
     names.push_back("derivative of output element " + element_text(shape, j));
   }
   std::vector<Numbers> analytic;
+  analytic.reserve(cotangents.size());
   for (const Array<T>& c : cotangents) analytic.push_back(numbers(gradients_of(at, c, false)));
   std::vector<Numbers> numeric(cotangents.size());
   for (Numbers& numbers : numeric)
@@ -261,6 +262,7 @@ GradcheckResult check_inputs(const CheckedFunction<T>& f, std::vector<Array<T>> 
   subject.evaluate = [&](Tape<T>& tape) {
     Evaluation<T> result;
     std::vector<Variable<T>> x;
+    x.reserve(inputs.size());
     for (const Array<T>& input : inputs) x.push_back(tape.variable(input));
     for (const Variable<T>& v : x) result.leaves.push_back({v});
     result.y = f(x);

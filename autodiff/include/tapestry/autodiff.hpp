@@ -3,8 +3,12 @@
 #pragma once
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/check.hpp"
+#include "tapestry/autodiff/check.hpp"
+#include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"
+#include "tapestry/autodiff/graph.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/parameter.hpp"
@@ -12,4 +16,5 @@
 #include "tapestry/autodiff/random.hpp"
 #include "tapestry/autodiff/shape.hpp"
 #include "tapestry/autodiff/tape.hpp"
+#include "tapestry/autodiff/threads.hpp"
 #include "tapestry/autodiff/variable.hpp"
