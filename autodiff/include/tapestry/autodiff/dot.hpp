@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Drawings of a computation in DOT, the language of Graphviz: `dot -Tsvg graph.dot -o graph.svg`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+#include "tapestry/autodiff/graph.hpp"
+
+namespace tapestry {
+
+/// Which way a drawing runs.
+enum class DotDirection : std::uint8_t {
+  automatic,      ///< left to right when the graph is recurrent, else top down
+  left_to_right,  ///< time steps are columns; without steps the computation runs to the right
+  top_down,
+};
+
+struct DotOptions {
+  /// Print values and gradients: small arrays in full, others as their range and mean.
+  bool values = false;
+  bool gradients = false;
+
+  DotDirection direction = DotDirection::automatic;
+
+  /// Larger graphs are cut to the part nearest to the roots, and the drawing says so.
+  std::size_t max_nodes = 400;
+
+  /// Draw each use of a parameter where it is used. By default a parameter is drawn once, in the
+  /// part of the model that it belongs to, outside the time steps.
+  bool parameter_uses = false;
+};
+
+/// The graph in DOT. The text depends on the graph alone: nodes are called n0, n1, ... by their
+/// number on the tape, and drawn in clusters by scope. Values and gradients are printed if the
+/// snapshot has them. Throws ArgumentError when `max_nodes` is 0.
+[[nodiscard]] std::string to_dot(const Graph& graph, const DotOptions& options = {});
+
+/// The same, written to a stream.
+void to_dot(std::ostream& out, const Graph& graph, const DotOptions& options = {});
+
+/// Writes the DOT text to a file; an existing file is replaced only once all is written. Throws
+/// FileError, with the reason, when that fails.
+void save_dot(const Graph& graph, const std::filesystem::path& path,
+              const DotOptions& options = {});
+
+/// What `to_dot(y, options)` looks at: the graph of `y`, with the numbers that get printed.
+template <class T>
+[[nodiscard]] Graph dot_snapshot(const Variable<T>& y, const DotOptions& options = {});
+
+/// The graph of what `y` was computed from, in DOT. Throws StaleVariable, ArgumentError.
+template <class T>
+[[nodiscard]] std::string to_dot(const Variable<T>& y, const DotOptions& options = {}) {
+  return to_dot(dot_snapshot(y, options), options);
+}
+template <class T>
+void to_dot(std::ostream& out, const Variable<T>& y, const DotOptions& options = {}) {
+  to_dot(out, dot_snapshot(y, options), options);
+}
+template <class T>
+void save_dot(const Variable<T>& y, const std::filesystem::path& path,
+              const DotOptions& options = {}) {
+  save_dot(dot_snapshot(y, options), path, options);
+}
+
+}  // namespace tapestry

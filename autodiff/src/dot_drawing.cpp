@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "dot_drawing.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "dot_guides.hpp"
+
+namespace tapestry::detail {
+namespace {
+
+constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
+
+/// The scope that `scope` is in outside of all time steps.
+std::uint32_t outside_steps(const Graph& graph, std::uint32_t scope) {
+  std::uint32_t outside = scope;
+  for (; scope != 0; scope = graph.scopes()[scope].parent)
+    if (graph.scopes()[scope].kind == ScopeKind::step) outside = graph.scopes()[scope].parent;
+  return outside;
+}
+
+class Builder {
+ public:
+  Builder(const Graph& graph, const DotOptions& options) : graph_(graph), options_(options) {}
+
+  Drawing build() {
+    group();
+    choose();
+    add_boxes();
+    add_arrows();
+    const bool weights = mark_shared();
+    const auto in_step = [&](const Box& box) { return step_of(graph_, box.scope) != 0; };
+    const bool recurrent = weights || std::ranges::any_of(drawing_.boxes, in_step);
+    drawing_.to_the_right = options_.direction == DotDirection::left_to_right ||
+                            (options_.direction == DotDirection::automatic && recurrent);
+    add_guides(graph_, drawing_);
+    return std::move(drawing_);
+  }
+
+ private:
+  /// Finds the first value of the box that each value belongs to.
+  void group() {
+    leader_.resize(graph_.size());
+    std::vector<std::uint32_t> first_use(graph_.parameter_count(), unset);
+    for (std::uint32_t i = 0; i < graph_.size(); ++i) {
+      const GraphNode& node = graph_[i];
+      leader_[i] = i;
+      if (node.output_count > 1) {
+        if (i > 0 && graph_[i - 1].first_output == node.first_output) leader_[i] = leader_[i - 1];
+      } else if (is_merged(node)) {
+        std::uint32_t& first = first_use[node.parameter];
+        if (first == unset) first = i;
+        leader_[i] = first;
+      }
+    }
+  }
+
+  [[nodiscard]] bool is_merged(const GraphNode& node) const {
+    return node.parameter != GraphNode::no_parameter && !options_.parameter_uses;
+  }
+
+  /// Keeps the boxes that are nearest to the roots, level by level.
+  void choose() {
+    box_.assign(graph_.size(), unset);
+    std::vector<std::uint32_t> queue;
+    const auto reach = [&](std::uint32_t node) {
+      const std::uint32_t leader = leader_[node];
+      if (box_[leader] != unset) return;
+      box_[leader] = 0;
+      queue.push_back(leader);
+    };
+    for (const std::uint32_t root : graph_.roots()) reach(root);
+    std::size_t next = 0;
+    while (next < queue.size())
+      for (const GraphEdge& edge : graph_.inputs(queue[next++])) reach(edge.from);
+    for (std::size_t k = options_.max_nodes; k < queue.size(); ++k) box_[queue[k]] = unset;
+    drawing_.left_out = queue.size() - std::min(queue.size(), options_.max_nodes);
+  }
+
+  void add_boxes() {
+    for (std::uint32_t i = 0; i < graph_.size(); ++i) {
+      std::uint32_t& box = box_[leader_[i]];
+      if (box == unset) continue;
+      const bool merged = is_merged(graph_[i]);
+      const std::uint32_t scope = merged ? outside_steps(graph_, graph_[i].scope) : graph_[i].scope;
+      if (leader_[i] == i) {
+        box = static_cast<std::uint32_t>(drawing_.boxes.size());
+        drawing_.boxes.push_back({.node = i, .scope = scope});
+      } else if (merged) {
+        drawing_.boxes[box].scope = common_scope(graph_, drawing_.boxes[box].scope, scope);
+      } else {
+        ++drawing_.boxes[box].count;
+      }
+    }
+  }
+
+  void add_arrows() {
+    time_.assign(drawing_.boxes.size(), -1);
+    for (std::uint32_t to = 0; to < drawing_.boxes.size(); ++to) {
+      Box& box = drawing_.boxes[to];
+      const GraphScope& step = graph_.scopes()[step_of(graph_, box.scope)];
+      if (step.kind == ScopeKind::step) time_[to] = step.number;
+      for (const GraphEdge& edge : graph_.inputs(box.node)) {
+        const std::uint32_t from = box_[leader_[edge.from]];
+        if (from == unset) {
+          box.cut = true;
+          continue;
+        }
+        const Box& source = drawing_.boxes[from];
+        const std::uint32_t output = source.count > 1 ? edge.from - source.node : 0;
+        drawing_.arrows.push_back(
+            {from, to, output, edge.slot,
+             is_recurrent(from, to) ? ArrowKind::recurrent : ArrowKind::plain});
+        if (step.kind != ScopeKind::step) time_[to] = std::max(time_[to], time_[from]);
+      }
+    }
+  }
+
+  /// Whether an arrow leads on to another time step. Boxes outside of the steps belong to the
+  /// latest one that they depend on.
+  [[nodiscard]] bool is_recurrent(std::uint32_t from, std::uint32_t to) const {
+    const GraphScope& a = graph_.scopes()[step_of(graph_, drawing_.boxes[from].scope)];
+    const GraphScope& b = graph_.scopes()[step_of(graph_, drawing_.boxes[to].scope)];
+    if (b.kind != ScopeKind::step || time_[from] < 0) return false;
+    const bool same_loop = a.kind == ScopeKind::step && a.parent == b.parent;
+    return same_loop ? a.number != b.number : time_[from] < b.number;
+  }
+
+  /// Finds the leaves with several users; returns whether one of them needs a gradient.
+  bool mark_shared() {
+    std::vector<std::uint32_t> user(drawing_.boxes.size(), unset);
+    std::vector<bool> shared(drawing_.boxes.size());
+    bool weights = false;
+    for (Arrow& arrow : drawing_.arrows) {
+      const GraphNode& node = graph_[drawing_.boxes[arrow.from].node];
+      if (!node.op.empty() || !node.requires_grad) continue;
+      arrow.again = user[arrow.from] != unset;
+      if (arrow.again && user[arrow.from] != arrow.to) weights = shared[arrow.from] = true;
+      user[arrow.from] = arrow.to;
+    }
+    for (Arrow& arrow : drawing_.arrows)
+      if (shared[arrow.from]) arrow.kind = ArrowKind::shared;
+    return weights;
+  }
+
+  const Graph& graph_;
+  const DotOptions& options_;
+  Drawing drawing_;
+  std::vector<std::uint32_t> leader_;  // of each value
+  std::vector<std::uint32_t> box_;     // of each leader; unset for those left out
+  std::vector<std::int64_t> time_;     // step of each box; -1 before any
+};
+
+}  // namespace
+
+std::uint32_t common_scope(const Graph& graph, std::uint32_t a, std::uint32_t b) {
+  while (a != b) {  // parents have the smaller numbers
+    std::uint32_t& inner = a > b ? a : b;
+    inner = graph.scopes()[inner].parent;
+  }
+  return a;
+}
+
+Drawing make_drawing(const Graph& graph, const DotOptions& options) {
+  return Builder(graph, options).build();
+}
+
+}  // namespace tapestry::detail

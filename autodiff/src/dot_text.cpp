@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "dot_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+namespace tapestry::detail {
+namespace {
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+constexpr std::string_view ellipsis = "…";
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> symbols{{
+    {"add", "+"},
+    {"subtract", "−"},
+    {"multiply", "×"},
+    {"divide", "÷"},
+    {"negative", "−x"},
+    {"sigmoid", "σ"},
+    {"square", "x²"},
+    {"sqrt", "√x"},
+    {"sum", "Σ"},
+    {"greater", ">"},
+    {"greater_equal", "≥"},
+    {"equal", "="},
+    {"pow", "xʸ"},
+    {"broadcast_to", "broadcast"},
+}};
+
+// Ops with a number in place of an operand, whose attributes read as the formula: "* 0.5".
+constexpr std::array<std::string_view, 5> scalar_ops{
+    "add_scalar", "subtract_from_scalar", "multiply_scalar", "divide_by_scalar", "divide_scalar"};
+
+/// The length of the UTF-8 sequence at the start of `text` if it is a character that XML allows,
+/// else 0.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7F ? 1 : 0;
+  const std::size_t length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+  if (byte(0) < 0xC2 || byte(0) > 0xF4 || text.size() < length) return 0;
+  std::uint32_t code = byte(0) & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3Fu);
+  }
+  constexpr std::array<std::uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  const bool control = code < 0xA0 || code == 0xFFFE || code == 0xFFFF;
+  return code < least[length] || code > 0x10FFFF || surrogate || control ? 0 : length;
+}
+
+/// Takes the first character off `text`, with what cannot be drawn replaced.
+std::string_view next_character(std::string_view& text) {
+  const std::size_t length = character_length(text);
+  const std::string_view character = text.substr(0, length);
+  const bool space = text[0] == '\n' || text[0] == '\r' || text[0] == '\t';
+  text.remove_prefix(length == 0 ? 1 : length);
+  return length > 0 ? character : space ? std::string_view(" ") : replacement;
+}
+
+/// What stands for a character that has a meaning of its own in labels. These are XML in which
+/// Graphviz replaces \\N and the like.
+std::string_view entity(std::string_view character) {
+  if (character == "\\") return "\\\\";
+  if (character == "&") return "&amp;";
+  if (character == "<") return "&lt;";
+  if (character == ">") return "&gt;";
+  if (character == "\"") return "&quot;";
+  return character;
+}
+
+/// "* 0.5" as "× 0.5", "+ -1" as "− 1", "1 -" as "1 −".
+std::string scalar_formula(std::string_view attributes) {
+  std::string text(attributes);
+  if (text.starts_with("+ -")) return "− " + text.substr(3);
+  const auto replace = [&](std::string_view from, std::string_view to) {
+    if (const std::size_t at = text.find(from); at != std::string::npos)
+      text.replace(at, from.size(), to);
+  };
+  replace("* ", "× ");
+  replace("/ ", "÷ ");
+  replace(" /", " ÷");
+  replace(" -", " −");
+  if (text[0] == '-') text.replace(0, 1, "−");
+  return text;
+}
+
+/// "0.5", "[1, 2]", "[[1, 2],<br/>[3, 4]]".
+std::string elements_html(const GraphData& data, const Shape& shape) {
+  if (shape.rank() == 0) return short_number(data.elements[0]);
+  constexpr std::size_t per_line = 4;
+  const std::size_t columns = shape.back();
+  std::string text = shape.rank() == 2 ? "[[" : "[";
+  for (std::size_t k = 0; k < data.elements.size(); ++k) {
+    const std::size_t column = k % columns;
+    if (k > 0) text += column == 0 ? "],<br/>[" : column % per_line == 0 ? ",<br/>" : ", ";
+    text += short_number(data.elements[k], 3);
+  }
+  return text + (shape.rank() == 2 ? "]]" : "]");
+}
+
+std::string statistics_html(const GraphData& data, std::size_t size) {
+  if (data.not_finite == size) return "nothing finite";
+  if (size == 1) return short_number(data.min);
+  if (data.min == data.max && data.not_finite == 0) return "all " + short_number(data.min);
+  const std::string text = short_number(data.min, 3) + " … " + short_number(data.max, 3) +
+                           "<br/>mean " + short_number(data.mean, 3);
+  if (data.not_finite == 0) return text;
+  return text + "<br/>" + grouped(data.not_finite) + " of " + grouped(size) + " not finite";
+}
+
+}  // namespace
+
+std::string html(std::string_view text, std::size_t max_length) {
+  std::string result;
+  for (std::size_t n = 0; !text.empty(); ++n) {
+    if (n == max_length) return result.append(ellipsis);
+    result += entity(next_character(text));
+  }
+  return result;
+}
+
+std::string dot_string(std::string_view text) {
+  std::string result = "\"";
+  while (!text.empty()) {
+    const std::string_view character = entity(next_character(text));
+    if (character.front() == '\\') result += character;  // for the string, besides the label
+    result += character;
+  }
+  return result += '"';
+}
+
+std::string short_number(double x, int digits) {
+  if (std::isnan(x)) return "NaN";
+  if (std::isinf(x)) return x > 0 ? "∞" : "−∞";
+  const double size = std::abs(x);
+  for (double limit = std::pow(10, digits); limit <= size && limit < 1e6; limit *= 10) ++digits;
+  std::array<char, 32> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x,
+                                 std::chars_format::general, digits);
+  std::string text(buffer.data(), end.ptr);
+  if (const std::size_t e = text.find('e'); e != std::string::npos) {
+    const bool small = text[e + 1] == '-';
+    text.replace(e + 1, text.find_first_not_of("+-0", e + 1) - e - 1, small ? "−" : "");
+  }
+  if (text[0] == '-') text.replace(0, 1, "−");
+  return text;
+}
+
+std::string grouped(std::size_t n) {
+  std::string text = std::to_string(n);
+  for (std::size_t i = text.size(); i > 3;) text.insert(i -= 3, 1, ',');
+  return text;
+}
+
+std::string numbers_html(const GraphData& data, const Shape& shape) {
+  const std::size_t size = shape.size();
+  if (size == 0) return "no elements";
+  if (size <= few_elements && shape.rank() <= 2 && data.elements.size() == size)
+    return elements_html(data, shape);
+  return statistics_html(data, size);
+}
+
+std::string op_symbol(const GraphNode& node) {
+  if (std::ranges::find(scalar_ops, node.op) != scalar_ops.end() && !node.attributes.empty())
+    return scalar_formula(node.attributes);
+  const auto found = std::ranges::find(symbols, node.op, [](const auto& s) { return s.first; });
+  return std::string(found == symbols.end() ? node.op : found->second);
+}
+
+std::string op_detail(const GraphNode& node) {
+  if (std::ranges::find(scalar_ops, node.op) != scalar_ops.end()) return {};
+  if (node.op == "matmul" && node.attributes.find('T') != std::string_view::npos)
+    return std::string(node.attributes.find("aT") != std::string_view::npos ? "Aᵀ" : "A") +
+           (node.attributes.find("bT") != std::string_view::npos ? " Bᵀ" : " B");
+  return std::string(node.attributes);
+}
+
+std::string scope_label(const GraphScope& scope) {
+  std::string label(scope.name);
+  return scope.number < 0 ? label : label + ' ' + std::to_string(scope.number);
+}
+
+}  // namespace tapestry::detail

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "dot_writer.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "dot_drawing.hpp"
+#include "dot_guides.hpp"
+#include "dot_label.hpp"
+#include "dot_text.hpp"
+
+namespace tapestry::detail {
+namespace {
+
+// Light fills and dark lines that stay apart in grey and for the colour-blind (after Okabe and Ito,
+// 2008). The roles differ in their outline as well.
+constexpr std::string_view graph_style =
+    "newrank=true, nodesep=0.16, ranksep=0.26, pad=0.2, fontname=\"Helvetica,Arial,sans-serif\", "
+    "fontsize=11, fontcolor=\"#3D4753\"";
+constexpr std::string_view node_style =
+    "shape=box, style=\"rounded,filled\", fillcolor=\"#FFFFFF\", color=\"#6B7785\", "
+    "fontname=\"Helvetica,Arial,sans-serif\", fontsize=12, fontcolor=\"#1F2933\", "
+    "width=0.36, height=0.3, margin=\"0.07,0.04\"";
+constexpr std::string_view edge_style =
+    "color=\"#52606D\", fontcolor=\"#52606D\", arrowsize=0.55, weight=2, "
+    "fontname=\"Helvetica,Arial,sans-serif\", fontsize=9";
+
+constexpr std::string_view root_style = "fillcolor=\"#F9DDD2\", color=\"#B8400E\", penwidth=2";
+constexpr std::string_view parameter_style =
+    "style=filled, fillcolor=\"#FFE9B8\", color=\"#B27700\"";
+constexpr std::string_view input_style = "fillcolor=\"#D8E9F7\", color=\"#1F6FA8\"";
+constexpr std::string_view short_input_style =
+    "shape=ellipse, style=filled, fillcolor=\"#D8E9F7\", color=\"#1F6FA8\"";
+constexpr std::string_view constant_style =
+    "style=\"filled,dashed\", fillcolor=\"#ECEFF2\", color=\"#8793A0\"";
+
+constexpr std::string_view module_style = "fillcolor=\"#F4F7FA\", color=\"#A9B6C4\", margin=10";
+constexpr std::string_view layer_style = "fillcolor=\"#E7EDF4\", color=\"#A9B6C4\", margin=9";
+constexpr std::string_view step_style =
+    "fillcolor=\"#FCFDFE\", color=\"#C3CDD8\", margin=7, fontsize=10";
+
+constexpr std::string_view recurrent_style = "color=\"#1F6FA8\", penwidth=1.7, weight=1";
+constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8";
+
+class Writer {
+ public:
+  Writer(const Graph& graph, const DotOptions& options)
+      : graph_(graph), options_(options), drawing_(make_drawing(graph, options)) {}
+
+  std::string write() {
+    sort_into_clusters();
+    line("digraph tapestry {");
+    ++depth_;
+    line("graph [rankdir=" + std::string(drawing_.to_the_right ? "LR" : "TB") + ", " +
+         std::string(graph_style) + "]");
+    line("node [" + std::string(node_style) + "]");
+    line("edge [" + std::string(edge_style) + "]");
+    clusters();
+    --depth_;
+    line("}");
+    return std::move(out_);
+  }
+
+ private:
+  struct Cluster {
+    std::vector<std::string> nodes;
+    std::vector<std::uint32_t> inner;  // scopes
+    std::vector<std::string> edges;
+    bool used = false;
+  };
+
+  void line(std::string_view text) { out_.append(2 * depth_, ' ').append(text) += '\n'; }
+
+  [[nodiscard]] std::string id(std::uint32_t box) const {
+    return "n" + std::to_string(graph_[drawing_.boxes[box].node].id);
+  }
+
+  /// Everything is written inside the innermost cluster that holds all of it.
+  void sort_into_clusters() {
+    clusters_.resize(graph_.scopes().size());
+    if (drawing_.left_out > 0) add_note();
+    for (std::uint32_t b = 0; b < drawing_.boxes.size(); ++b) {
+      Cluster& cluster = clusters_[drawing_.boxes[b].scope];
+      cluster.nodes.push_back(node_line(b));
+      cluster.used = true;
+    }
+    for (auto s = static_cast<std::uint32_t>(clusters_.size()); s-- > 1;)
+      if (clusters_[s].used) clusters_[graph_.scopes()[s].parent].used = true;
+    for (std::uint32_t s = 1; s < clusters_.size(); ++s)
+      if (clusters_[s].used) clusters_[graph_.scopes()[s].parent].inner.push_back(s);
+    for (const Arrow& arrow : drawing_.arrows) add_edge(arrow.from, arrow.to, arrow_line(arrow));
+    for (const Guide& guide : drawing_.guides)
+      add_edge(guide.from, guide.to,
+               id(guide.from) + " -> " + id(guide.to) + " [style=invis, weight=0]");
+  }
+
+  void add_edge(std::uint32_t from, std::uint32_t to, std::string text) {
+    const std::uint32_t scope =
+        common_scope(graph_, drawing_.boxes[from].scope, drawing_.boxes[to].scope);
+    clusters_[scope].edges.push_back(std::move(text));
+  }
+
+  /// Says what does not fit.
+  void add_note() {
+    clusters_[0].nodes.push_back("left_out [shape=plain, fontsize=11, label=<<i>… " +
+                                 grouped(drawing_.left_out) + " earlier node" +
+                                 (drawing_.left_out == 1 ? "" : "s") +
+                                 " left out, inputs of<br/>the dotted ones; raise max_nodes</i>>]");
+  }
+
+  [[nodiscard]] std::string node_line(std::uint32_t b) const {
+    const Box& box = drawing_.boxes[b];
+    std::string text =
+        id(b) + " [label=<" + box_label(graph_, box, options_, drawing_.to_the_right) + ">";
+    if (const std::string_view style = role_style(box); !style.empty())
+      text.append(", ").append(style);
+    if (box.cut) text += ", style=\"rounded,filled,dotted\"";
+    return text + ", tooltip=" + dot_string(box_tooltip(graph_, box)) + "]";
+  }
+
+  [[nodiscard]] std::string_view role_style(const Box& box) const {
+    for (std::uint32_t j = 0; j < box.count; ++j)
+      if (graph_[box.node + j].root) return root_style;
+    switch (graph_[box.node].role) {
+      case Role::parameter:
+        return parameter_style;
+      case Role::input:  // an ellipse around many numbers is too large
+        return options_.values || options_.gradients ? input_style : short_input_style;
+      case Role::constant:
+        return constant_style;
+      case Role::op:
+        break;
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string arrow_line(const Arrow& arrow) const {
+    const Box& from = drawing_.boxes[arrow.from];
+    std::string text = id(arrow.from);
+    if (from.count > 1)
+      text += ":o" + std::to_string(graph_[from.node + arrow.output].output) +
+              (drawing_.to_the_right ? ":e" : ":s");
+    text += " -> " + id(arrow.to);
+    std::string style;
+    if (arrow.kind == ArrowKind::recurrent)
+      style = recurrent_style;
+    else if (arrow.kind == ArrowKind::shared)
+      style = std::string(shared_style) + (arrow.again ? ", weight=0" : ", weight=1");
+    else if (enters_step(arrow))
+      style = "weight=1";
+    const std::string_view op = graph_[drawing_.boxes[arrow.to].node].op;
+    if (arrow.slot == 1 && (op == "subtract" || op == "divide"))  // tells the operands apart
+      style += std::string(style.empty() ? "" : ", ") +
+               "labeldistance=1.4, headlabel=" + (op == "divide" ? "\"÷\"" : "\"−\"");
+    return style.empty() ? text : text + " [" + style + "]";
+  }
+
+  /// Such arrows are long and may bend; the shorter the others, the better.
+  [[nodiscard]] bool enters_step(const Arrow& arrow) const {
+    const std::uint32_t step = step_of(graph_, drawing_.boxes[arrow.to].scope);
+    return step != 0 && step != step_of(graph_, drawing_.boxes[arrow.from].scope);
+  }
+
+  /// Writes the clusters, inner ones inside outer ones, without recursion.
+  void clusters() {
+    struct Open {
+      std::uint32_t scope;
+      std::size_t next = 0;  // of its inner clusters
+    };
+    std::vector<Open> open{{0}};
+    for (const std::string& text : clusters_[0].nodes) line(text);
+    while (!open.empty()) {
+      Open& top = open.back();
+      const Cluster& cluster = clusters_[top.scope];
+      if (top.next < cluster.inner.size()) {
+        const std::uint32_t inner = cluster.inner[top.next++];
+        open_cluster(inner);
+        open.push_back({inner});
+        continue;
+      }
+      for (const std::string& text : cluster.edges) line(text);
+      if (top.scope != 0) {
+        --depth_;
+        line("}");
+      }
+      open.pop_back();
+    }
+  }
+
+  void open_cluster(std::uint32_t scope) {
+    const GraphScope& of = graph_.scopes()[scope];
+    const bool step = of.kind == ScopeKind::step;
+    const std::string label = html(scope_label(of));
+    const std::string_view style = step                          ? step_style
+                                   : of.kind == ScopeKind::layer ? layer_style
+                                                                 : module_style;
+    line("subgraph cluster_s" + std::to_string(scope) + " {");
+    ++depth_;
+    const std::string_view place = !step                   ? "labeljust=l"
+                                   : drawing_.to_the_right ? "labelloc=b, labeljust=r"
+                                                           : "labeljust=r";
+    line("graph [label=<" + (step ? label : "<b>" + label + "</b>") + ">, " + std::string(place) +
+         ", style=\"rounded,filled\", " + std::string(style) + "]");
+    for (const std::string& text : clusters_[scope].nodes) line(text);
+  }
+
+  const Graph& graph_;
+  const DotOptions& options_;
+  Drawing drawing_;
+  std::vector<Cluster> clusters_;  // by scope
+  std::string out_;
+  std::size_t depth_ = 0;
+};
+
+}  // namespace
+
+std::string write_dot(const Graph& graph, const DotOptions& options) {
+  return Writer(graph, options).write();
+}
+
+}  // namespace tapestry::detail
