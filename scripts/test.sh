@@ -74,6 +74,7 @@ $tidy && tools+=(clang-tidy)
 
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
 check "format" check_format
+check "demo" scripts/demo.sh --steps 20 --characters 80 --output build/demo
 check "build (ci)" build ci
 run_tests ci
 check "build (asan)" build asan

@@ -10,7 +10,8 @@ template <class T>
 StateParts<T, 2> lstm_step(const StepWeights<T>& w, const Variable<T>& x,
                            const StateParts<T, 2>& state) {
   const auto& [h, c] = state;
-  const auto gates = split(w.input(x) + w.hidden(h), 4, -1);
+  const auto from_x = w.input(x);
+  const auto gates = split(from_x + w.hidden(h), 4, -1);
   const auto i = sigmoid(gates[0]).named("i");
   const auto f = sigmoid(gates[1]).named("f");
   const auto g = tanh(gates[2]).named("g");

@@ -31,7 +31,8 @@ template <class T>
 Recurrence<T, HiddenState<T>> RNN<T>::run(const Variable<T>& x, const HiddenState<T>* initial) {
   const auto step = [this](const StepWeights<T>& w, const Variable<T>& input,
                            const StateParts<T, 1>& state) -> StateParts<T, 1> {
-    return {activate(activation_, w.input(input) + w.hidden(state[0])).named("h")};
+    const auto from_x = w.input(input);
+    return {activate(activation_, from_x + w.hidden(state[0])).named("h")};
   };
   const auto result = run_stack<T, 1>(*this, "rnn", x, parts_of(initial), step);
   return {result.output, {result.state[0]}};
