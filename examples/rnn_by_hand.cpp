@@ -15,16 +15,13 @@ namespace {
 /// input = E(token), h(t) = ReLU(h(t-1) W + input U), logits = h(t) V.
 void davis() {
   tp::Tape<double> tape;
-  const auto E = tape.variable({{1, 0, 1, 0},
-                                {2, -1, 3, 5},
-                                {-1, 2, 1, 4},
-                                {5, 2, -1, 3},
-                                {4, 0, 1, 1},
-                                {1, 3, 4, -1}},
-                               "E");
+  const auto E = tape.variable(
+      {{1, 0, 1, 0}, {2, -1, 3, 5}, {-1, 2, 1, 4}, {5, 2, -1, 3}, {4, 0, 1, 1}, {1, 3, 4, -1}},
+      "E");
   const auto U = tape.variable({{3, -1, 0}, {1, 4, -3}, {2, 5, -1}, {4, 2, 3}}, "U");
   const auto W = tape.variable({{2, -3, 1}, {4, 1, 4}, {-5, 3, 2}}, "W");
-  const auto V = tape.variable({{1, 0, 1, 0, 1, 0}, {4, 2, 1, 5, 2, 3}, {0, -3, -1, 4, 3, -1}}, "V");
+  const auto V =
+      tape.variable({{1, 0, 1, 0, 1, 0}, {4, 2, 1, 5, 2, 3}, {0, -3, -1, 4, 3, -1}}, "V");
   const auto words =
       tp::data::Vocabulary::of_symbols({"BOS", "the", "cat", "is", "outside", "EOS"});
 
@@ -37,8 +34,9 @@ void davis() {
     h = relu(matmul(h, W) + matmul(input, U)).named("h" + std::to_string(t));
     const auto logits = matmul(h, V).named("logits" + std::to_string(t));
     const std::int64_t next = tp::data::sample(logits.value(), 0);
-    std::cout << "  after " << word << ":\n    h = " << h.value() << "\n    logits = "
-              << logits.value() << "\n    next word: " << words.symbol(next) << '\n';
+    std::cout << "  after " << word << ":\n    h = " << h.value()
+              << "\n    logits = " << logits.value() << "\n    next word: " << words.symbol(next)
+              << '\n';
     if (t == 2) tp::save_dot(logits, "rnn_by_hand.dot", {.values = true});
   }
   std::cout << "  The first two steps are drawn in rnn_by_hand.dot\n\n";

@@ -69,10 +69,10 @@ const std::vector<std::string> nested_names = {
     "heads.1.bias",        "scales.0",           "scales.1",
     "grid.1.0.weight"};
 
-template <class Model>
+template <class T = void, class Model>
 std::vector<std::string> names_of(Model& model) {
   std::vector<std::string> names;
-  for (const auto& [name, parameter] : named_parameters(model)) names.push_back(name);
+  for (const auto& [name, parameter] : named_parameters<T>(model)) names.push_back(name);
   return names;
 }
 

@@ -170,10 +170,12 @@ BOOST_AUTO_TEST_CASE(dtypes) {
 }
 
 BOOST_AUTO_TEST_CASE(shapes) {
-  for (const std::string shape :
-       {"6", "\"2,3\"", "{}", "[-2,3]", "[2.0,3]", "[2,null]", "[2,[3]]", "[18446744073709551616]",
-        "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-        "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,6]"})
+  std::string of_65_sizes = "[6";
+  for (int i = 0; i < 64; ++i) of_65_sizes += ",1";
+  const std::string too_large = "[18446744073709551616]";
+  for (const std::string& shape :
+       std::vector<std::string>{"6", "\"2,3\"", "{}", "[-2,3]", "[2.0,3]", "[2,null]", "[2,[3]]",
+                                too_large, of_65_sizes + "]"})
     expect_w("{\"dtype\":\"F32\",\"shape\":" + shape + ",\"data_offsets\":[0,24]}",
              "'w' has a shape that is not a list of at most 64 sizes");
   expect_w(R"({"dtype":"F32","shape":[3,2],"data_offsets":[0,24]})",

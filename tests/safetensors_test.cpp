@@ -294,9 +294,13 @@ BOOST_AUTO_TEST_CASE(says_what_the_system_says) {
       says("[save] " + below + ": cannot create a file in its folder: Not a directory"));
   BOOST_CHECK_EXCEPTION(tapestry::save(model, folder.path()), FileError,
                         says("[save] " + folder.path() + ": it is not a regular file"));
-  BOOST_CHECK_EXCEPTION(tapestry::save(model, "/dev/null"), FileError,
-                        says("[save] /dev/null: it is not a regular file"));
-  BOOST_TEST(folder.count() == 1);
+  const std::string pipe = folder / "pipe";
+  BOOST_REQUIRE(mkfifo(pipe.c_str(), 0644) == 0);
+  BOOST_CHECK_EXCEPTION(tapestry::save(model, pipe), FileError,
+                        says("[save] " + pipe + ": it is not a regular file"));
+  BOOST_CHECK_EXCEPTION(tapestry::load(model, pipe), FileError,
+                        says("[load] " + pipe + ": it is not a regular file"));
+  BOOST_TEST(folder.count() == 2);
 }
 
 BOOST_AUTO_TEST_CASE(an_unwritable_folder_or_file,

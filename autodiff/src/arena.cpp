@@ -51,7 +51,7 @@ SizeClass size_class(std::size_t bytes) {
 Arena::~Arena() {
   for (const Chunk& chunk : chunks_) {
     unpoison(chunk.data, chunk.size);
-    ::operator delete(chunk.data, std::align_val_t{alignment});
+    ::operator delete (chunk.data, std::align_val_t{alignment});
   }
 }
 
@@ -88,7 +88,7 @@ std::byte* Arena::bump(std::size_t bytes) {
     const std::size_t last = chunks_.empty() ? first_chunk / 2 : chunks_.back().size;
     const std::size_t size = std::max(bytes, std::min(last * 2, largest_step));
     chunks_.reserve(chunks_.size() + 1);
-    auto* data = static_cast<std::byte*>(::operator new(size, std::align_val_t{alignment}));
+    auto* data = static_cast<std::byte*>(::operator new (size, std::align_val_t{alignment}));
     chunks_.push_back({data, size});
     poison(data, size);
     reserved_ += size;

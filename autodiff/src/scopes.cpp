@@ -17,7 +17,8 @@ Scopes::Scopes(Names& names) : names_(&names) { entries_.push_back({}); }
 
 std::size_t Scopes::Hash::operator()(const Key& k) const {
   const std::uint64_t ids = (std::uint64_t{k.parent} << 32) | k.name;
-  return std::hash<std::uint64_t>{}(ids * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(k.number));
+  return std::hash<std::uint64_t>{}(ids * 0x9E3779B97F4A7C15u +
+                                    static_cast<std::uint64_t>(k.number));
 }
 
 std::uint32_t Scopes::open(std::uint32_t parent, std::string_view name, ScopeKind kind,

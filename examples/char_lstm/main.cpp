@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Trains a character LSTM on a text, writes a sample in its style, and draws its graph.
-#include <tapestry/tapestry.hpp>
 #include <unistd.h>
+#include <tapestry/tapestry.hpp>
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -55,10 +55,14 @@ constexpr const char* licence = "/usr/share/common-licenses/GPL-3";
 // For a machine that has no licence texts: enough to see something learned.
 constexpr const char* last_resort =
     "A loom holds many threads under tension, and the weaver passes one more thread through them, "
-    "over and under, over and under. A row by itself shows nothing. After a hundred rows there is a "
-    "leaf, after a thousand a garden with a wall around it, and a bird upon the wall. Whoever looks "
-    "at the back of the cloth sees every thread that was ever used, where it came from and where it "
-    "went. The picture on the front is made of nothing else. So it is with a computation: each step "
+    "over and under, over and under. A row by itself shows nothing. After a hundred rows there is "
+    "a "
+    "leaf, after a thousand a garden with a wall around it, and a bird upon the wall. Whoever "
+    "looks "
+    "at the back of the cloth sees every thread that was ever used, where it came from and where "
+    "it "
+    "went. The picture on the front is made of nothing else. So it is with a computation: each "
+    "step "
     "is small, each step is kept, and from the last one a reader can find the way back to the "
     "first, thread by thread, and say how much each of them has given to the whole. ";
 
@@ -195,8 +199,7 @@ int main(int argc, char** argv) {
   app.add_option("--layers", options.layers, "layers")->capture_default_str();
   app.add_option("--learning-rate", options.learning_rate, "of Adam")->capture_default_str();
   app.add_option("--temperature", options.temperature, "of the sample")->capture_default_str();
-  app.add_option("--characters", options.characters, "length of the sample")
-      ->capture_default_str();
+  app.add_option("--characters", options.characters, "length of the sample")->capture_default_str();
   app.add_option("--seed", options.seed, "of all random numbers")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

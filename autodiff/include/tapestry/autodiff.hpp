@@ -4,7 +4,6 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/check.hpp"
-#include "tapestry/autodiff/check.hpp"
 #include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"

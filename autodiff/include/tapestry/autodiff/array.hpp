@@ -30,8 +30,8 @@ using Indices = Array<std::int64_t>;
 /// A read-only view of values or gradients that live in a tape; usable in any xtensor expression.
 /// It is valid until the tape is cleared or rewound past it.
 template <class T>
-using View = decltype(xt::adapt<xt::layout_type::row_major>(
-    static_cast<const T*>(nullptr), std::size_t{}, xt::no_ownership(),
-    xt::dynamic_shape<std::size_t>{}));
+using View = decltype(xt::adapt<xt::layout_type::row_major>(static_cast<const T*>(nullptr),
+                                                            std::size_t{}, xt::no_ownership(),
+                                                            xt::dynamic_shape<std::size_t>{}));
 
 }  // namespace tapestry

@@ -32,8 +32,8 @@ class Shape {
 
   /// From any range of integers, such as `array.shape()`. Throws ShapeError beyond `max_rank`.
   template <std::ranges::input_range Range>
-    requires(!std::same_as<std::remove_cvref_t<Range>, Shape>)
-  explicit constexpr Shape(const Range& extents) {
+  requires(!std::same_as<std::remove_cvref_t<Range>, Shape>) explicit constexpr Shape(
+      const Range& extents) {
     for (const auto n : extents) push_back(static_cast<std::size_t>(n));
   }
 

@@ -19,10 +19,9 @@ template <class T>
 /// The same for an array or view of logits, read in row-major order.
 template <class Logits>
 [[nodiscard]] std::int64_t sample(const Logits& logits, double temperature = 1,
-                                  Generator& generator = default_generator())
-  requires requires { logits.data() + logits.size(); }
-{
-  return sample(std::span(logits.data(), logits.size()), temperature, generator);
+                                  Generator& generator = default_generator()) requires requires {
+  logits.data() + logits.size();
 }
+{ return sample(std::span(logits.data(), logits.size()), temperature, generator); }
 
 }  // namespace tapestry::data

@@ -109,16 +109,16 @@ void walk_parts(X& x, PartPath& path, const Action& action) {
   }
 }
 
-/// The scalar type of a model: its `value_type`, or float.
+/// The scalar type of a model: its `value_type`, or float; for a list, that of its elements.
 template <class Model>
 struct ModelScalar {
   using type = float;
 };
 template <class Model>
 requires requires { typename Model::value_type; }
-struct ModelScalar<Model> {
-  using type = typename Model::value_type;
-};
+struct ModelScalar<Model> : std::conditional_t<std::is_floating_point_v<typename Model::value_type>,
+                                               std::type_identity<typename Model::value_type>,
+                                               ModelScalar<typename Model::value_type>> {};
 
 }  // namespace detail
 

@@ -96,8 +96,7 @@ struct OpInfo {
   void (*rule)(const void* op, RuleBackward<T>& call) = nullptr;
 
   // Fused ops: the definition in primitive ops, and the way to differentiate it again.
-  std::vector<Variable<T>> (*expand)(const void* op,
-                                     std::span<const Variable<T>> inputs) = nullptr;
+  std::vector<Variable<T>> (*expand)(const void* op, std::span<const Variable<T>> inputs) = nullptr;
 
   // Returns the offset of the output within input 0 where it is a contiguous part of it.
   bool (*alias)(const void* op, const Shape& input, std::size_t& offset) = nullptr;
