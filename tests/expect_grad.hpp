@@ -261,6 +261,31 @@ inline void expect_repeatable(const GradCase& c, const Point& point) {
   expect_close(repeated.gradients[0], total, 1e-12, "repeated, gradient");
 }
 
+/// J v and Jᵀ u belong together: <u, J v> = sum_i <(Jᵀ u)_i, v_i>.
+inline void expect_dot_identity(const GradCase& c, const Point& point) {
+  Tape<double> tape;
+  std::vector<Variable<double>> x;
+  std::vector<Variable<double>> v;
+  for (const Values& array : point) {
+    x.push_back(tape.variable(array));
+    v.push_back(tape.constant(signed_sample(extents_of(array), 0.5, 1.5, 3)));
+  }
+  const Variable<double> y = c.f(x);
+  if (!y.requires_grad()) return;
+  const auto u = tape.constant(signed_sample(extents_of(as_values(y.value())), 0.5, 1.5, 4));
+  const std::span<const Variable<double>> by(x);
+  const double forward = sum(u * jvp(y, by, std::span<const Variable<double>>(v))).item();
+  const auto transposed = vjp(y, by, u);
+  double backward = 0;
+  double scale = 1;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    backward += sum(transposed[i] * v[i]).item();
+    scale += sum(square(transposed[i] * v[i])).item();
+  }
+  if (!(std::abs(forward - backward) <= 1e-11 * scale))
+    BOOST_ERROR("<u, Jv> is " << forward << ", <J'u, v> is " << backward);
+}
+
 /// Checks value, gradient and second derivative of a function at each point, and that they do not
 /// depend on circumstances.
 inline void expect_grad(const GradCase& c) {
@@ -273,6 +298,7 @@ inline void expect_grad(const GradCase& c) {
       BOOST_CHECK_MESSAGE(checked.passed, checked.message);
       expect_independent(c, point);
       expect_recorded_equal(c, point);
+      expect_dot_identity(c, point);
       expect_repeatable(c, point);
     }
   }
@@ -283,6 +309,28 @@ template <class F>
 void expect_grad(const std::string& name, const F& f, const std::vector<Point>& points,
                  const std::function<Values(const Point&)>& oracle = {}) {
   expect_grad(grad_case(name, "", f, points, oracle));
+}
+
+/// f at each number of `x`, alone, in a pack and in the rest behind a pack, compared with `y`; a
+/// gradient that `dy` gives must be exact, too.
+template <class F>
+void expect_values(const F& f, const std::vector<double>& x, const std::vector<double>& y,
+                   const std::vector<double>& dy = {}) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    for (const std::size_t n : {1u, 11u}) {
+      Tape<double> tape;
+      const auto v = tape.variable(mapped(empty_array({n}), [&](double) { return x[i]; }));
+      const auto result = f(v);
+      sum(result).backward();
+      for (std::size_t k = 0; k < n; ++k) {
+        BOOST_CHECK_MESSAGE(is_close(result.value()(k), y[i], 1e-13),
+                            "f(" << x[i] << ") is " << result.value()(k) << ", not " << y[i]);
+        if (!dy.empty())
+          BOOST_CHECK_MESSAGE(is_close(v.grad()(k), dy[i], 1e-13),
+                              "f'(" << x[i] << ") is " << v.grad()(k) << ", not " << dy[i]);
+      }
+    }
+  }
 }
 
 }  // namespace tapestry::test

@@ -12,8 +12,10 @@
 #include <sstream>
 #include <string>
 
+#include "op_table/activations.hpp"
 #include "op_table/elementwise.hpp"
 #include "op_table/matrices.hpp"
+#include "op_table/rearrangements.hpp"
 #include "op_table/reductions.hpp"
 #include "op_table/structure.hpp"
 
@@ -26,8 +28,8 @@ const double nan_value = std::numeric_limits<double>::quiet_NaN();
 const Cases& op_table() {
   static const Cases cases = [] {
     Cases all;
-    for (const Cases& part :
-         {elementwise_cases(), reduction_cases(), structure_cases(), matrix_cases()})
+    for (const Cases& part : {elementwise_cases(), activation_cases(), reduction_cases(),
+                              structure_cases(), rearrangement_cases(), matrix_cases()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();
@@ -65,28 +67,6 @@ BOOST_AUTO_TEST_CASE(every_op_is_in_the_table) {
     BOOST_CHECK_MESSAGE(tested.contains(name), "op '" + name + "' is not in the table");
   for (const std::string& name : tested)
     BOOST_CHECK_MESSAGE(existing.contains(name), "'" + name + "' in the table is no op");
-}
-
-/// f at each number of `x`, alone, in a pack and in the rest behind a pack, compared with `y`; a
-/// gradient that `dy` gives must be exact, too.
-template <class F>
-void expect_values(const F& f, const std::vector<double>& x, const std::vector<double>& y,
-                   const std::vector<double>& dy = {}) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    for (const std::size_t n : {1u, 11u}) {
-      Tape<double> tape;
-      const auto v = tape.variable(mapped(empty_array({n}), [&](double) { return x[i]; }));
-      const auto result = f(v);
-      sum(result).backward();
-      for (std::size_t k = 0; k < n; ++k) {
-        BOOST_CHECK_MESSAGE(is_close(result.value()(k), y[i], 1e-13),
-                            "f(" << x[i] << ") is " << result.value()(k) << ", not " << y[i]);
-        if (!dy.empty())
-          BOOST_CHECK_MESSAGE(is_close(v.grad()(k), dy[i], 1e-13),
-                              "f'(" << x[i] << ") is " << v.grad()(k) << ", not " << dy[i]);
-      }
-    }
-  }
 }
 
 BOOST_AUTO_TEST_CASE(functions_at_the_edge_of_the_type) {

@@ -64,6 +64,9 @@ inline void add_comparisons(Cases& cases) {
   cases.push_back(binary_case(
       "equal", [](const auto& x) { return equal(x[0], x[1]); }, points,
       [](double a, double b) { return a == b ? 1.0 : 0.0; }));
+  cases.push_back(binary_case(
+      "not_equal", [](const auto& x) { return not_equal(x[0], x[1]); }, points,
+      [](double a, double b) { return a != b ? 1.0 : 0.0; }));
   std::vector<Point> choices = binary_points();
   for (Point& point : choices) point.insert(point.begin(), odd(extents_of(point[0])));
   cases.push_back(grad_case(
@@ -77,6 +80,9 @@ inline void add_comparisons(Cases& cases) {
                       mapped(mask, b, [](double m, double q) { return m != 0 ? 0 : q; }),
                       [](double p, double q) { return p + q; });
       }));
+  cases.push_back(binary_case(
+      "masked_fill", [](const auto& x) { return masked_fill(x[0], x[1] > 0, -7); },
+      binary_points(even, odd), [](double x, double m) { return m > 0 ? -7 : x; }));
   cases.push_back(grad_case(
       "where", "with a number",
       [](const auto& x) { return where(x[0] > 0, x[1], 2) * where(x[0] <= 0, -3, x[1]); },
@@ -96,6 +102,18 @@ inline void add_functions(Cases& cases) {
       "log", [](const auto& x) { return log(x[0]); }, unary_points(0.3, 4),
       [](double x) { return std::log(x); }));
   cases.push_back(unary_case(
+      "log1p", [](const auto& x) { return log1p(x[0]); }, unary_points(-0.7, 3),
+      [](double x) { return std::log(1 + x); }));
+  cases.push_back(unary_case(
+      "expm1", [](const auto& x) { return expm1(x[0]); }, unary_points(-3, 3),
+      [](double x) { return std::exp(x) - 1; }));
+  cases.push_back(unary_case(
+      "sin", [](const auto& x) { return sin(x[0]); }, unary_points(-4, 4),
+      [](double x) { return std::sin(x); }));
+  cases.push_back(unary_case(
+      "cos", [](const auto& x) { return cos(x[0]); }, unary_points(-4, 4),
+      [](double x) { return std::cos(x); }));
+  cases.push_back(unary_case(
       "sqrt", [](const auto& x) { return sqrt(x[0]); }, unary_points(0.3, 4),
       [](double x) { return std::sqrt(x); }));
   cases.push_back(unary_case(
@@ -113,6 +131,14 @@ inline void add_functions(Cases& cases) {
   cases.push_back(unary_case(
       "softplus", [](const auto& x) { return softplus(x[0]); }, unary_points(-5, 5),
       [](double x) { return std::log(1 + std::exp(x)); }));
+}
+
+/// The gradient is half of what it should be, twice.
+inline void add_gradient_control(Cases& cases) {
+  cases.push_back(unary_case(
+      "scale_gradient",
+      [](const auto& x) { return square(scale_gradient(x[0], 0.5) * 2 - stop_gradient(x[0])); },
+      unary_points(-2, 2), [](double x) { return x * x; }));
 }
 
 inline void add_powers(Cases& cases) {
@@ -143,6 +169,7 @@ inline Cases elementwise_cases() {
   add_comparisons(cases);
   add_functions(cases);
   add_powers(cases);
+  add_gradient_control(cases);
   return cases;
 }
 

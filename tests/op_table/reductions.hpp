@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -16,6 +17,18 @@ using Line = std::vector<double>;
 inline double sum_of(const Line& x) { return std::accumulate(x.begin(), x.end(), 0.0); }
 inline double mean_of(const Line& x) { return sum_of(x) / static_cast<double>(x.size()); }
 inline double max_of(const Line& x) { return *std::max_element(x.begin(), x.end()); }
+inline double min_of(const Line& x) { return *std::min_element(x.begin(), x.end()); }
+inline double prod_of(const Line& x) {
+  return std::accumulate(x.begin(), x.end(), 1.0, std::multiplies<>());
+}
+inline double norm_of(const Line& x) {
+  return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
+}
+inline double var_of(const Line& x, int ddof) {
+  double total = 0;
+  for (const double v : x) total += (v - mean_of(x)) * (v - mean_of(x));
+  return total / (static_cast<double>(x.size()) - ddof);
+}
 inline double logsumexp_of(const Line& x) {
   double total = 0;
   for (const double v : x) total += std::exp(v);
@@ -74,8 +87,64 @@ inline void add_reductions(Cases& cases) {
   add_reduction(
       cases, "max", false, [](const auto& x, auto... how) { return max(x, how...); }, max_of);
   add_reduction(
+      cases, "min", false, [](const auto& x, auto... how) { return min(x, how...); }, min_of);
+  add_reduction(
+      cases, "prod", true, [](const auto& x, auto... how) { return prod(x * 0.1 + 1, how...); },
+      [](Line x) {
+        for (double& v : x) v = v * 0.1 + 1;
+        return prod_of(x);
+      });
+  add_reduction(
+      cases, "norm", true, [](const auto& x, auto... how) { return norm(x + 5, how...); },
+      [](Line x) {
+        for (double& v : x) v += 5;  // away from the kink at 0
+        return norm_of(x);
+      });
+  add_reduction(
       cases, "logsumexp", false, [](const auto& x, auto... how) { return logsumexp(x, how...); },
       logsumexp_of);
+}
+
+/// Variance and deviation over more than `ddof` elements; the latter away from its kink at 0.
+inline void add_spreads(Cases& cases) {
+  for (const ReducedAxes& r : reductions(false)) {
+    double n = 1;
+    for (const std::size_t axis : r.plain_axes) n *= static_cast<double>(r.shape[axis]);
+    for (const int ddof : {0, 1}) {
+      if (n <= ddof) continue;
+      const Point point{distinct_sample(r.shape, 0.05)};
+      const SpreadOptions how{.ddof = ddof, .keepdims = r.keepdims};
+      cases.push_back(grad_case(
+          "var", Shape(r.shape).str() + " ddof " + std::to_string(ddof),
+          [=](const auto& x) { return var(x[0], r.axes, how); }, {point},
+          [=](const Point& x) {
+            return reduced(x[0], r.plain_axes, r.keepdims,
+                           [&](const Line& line) { return var_of(line, ddof); });
+          }));
+      if (n == 1) continue;
+      cases.push_back(grad_case(
+          "stddev", Shape(r.shape).str() + " ddof " + std::to_string(ddof),
+          [=](const auto& x) { return stddev(x[0], r.axes, how); }, {point},
+          [=](const Point& x) {
+            return reduced(x[0], r.plain_axes, r.keepdims,
+                           [&](const Line& line) { return std::sqrt(var_of(line, ddof)); });
+          }));
+    }
+  }
+}
+
+/// Products with one, two and three zeros, where the gradient by one element is the product of the
+/// others.
+inline void add_products_with_zeros(Cases& cases) {
+  const std::vector<Values> points{{{0, 2, 3}, {4, 0, 0}, {0, 0, 0}, {1, -2, 5}},
+                                   {{2, 0}, {0.5, 3}, {-1, 0}}};
+  for (const Values& x : points)
+    for (const int axis : {0, 1})
+      cases.push_back(grad_case(
+          "prod", "with zeros", [axis](const auto& v) { return prod(v[0], axis); }, {{x}},
+          [axis](const Point& p) {
+            return reduced(p[0], {static_cast<std::size_t>(axis)}, false, prod_of);
+          }));
 }
 
 /// softmax-like functions: `plain(line, element)` for each element of each line along the axis.
@@ -168,6 +237,8 @@ inline void add_broadcasts(Cases& cases) {
 inline Cases reduction_cases() {
   Cases cases;
   add_reductions(cases);
+  add_spreads(cases);
+  add_products_with_zeros(cases);
   add_softmax(cases);
   add_broadcasts(cases);
   return cases;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Comparisons, which have no gradient, and the choice between two values by their result.
+#include <string>
+
 #include "ops/vocabulary.hpp"
 
 namespace tapestry {
@@ -23,6 +25,12 @@ struct Equal {  // y = 1 where a = b, else 0
   auto forward(const auto& a, const auto& b) const { return equal(a, b); }
 };
 
+struct NotEqual {  // y = 0 where a = b, else 1
+  static constexpr auto name = "not_equal";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return 1.0 - equal(a, b); }
+};
+
 struct Where {  // y = a where c is not 0, else b
   static constexpr auto name = "where";
   static constexpr Saves saves = save_input(0);
@@ -35,9 +43,21 @@ struct Where {  // y = a where c is not 0, else b
   }
 };
 
+struct MaskedFill {  // y = v where m is not 0, else x
+  static constexpr auto name = "masked_fill";
+  static constexpr Saves saves = save_input(1);
+  double v;
+  auto forward(const auto& x, const auto& m) const { return where(m, v, x); }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& m) const {
+    return where(m, 0.0, g);
+  }
+  [[nodiscard]] std::string attributes() const { return "value=" + detail::number(v); }
+};
+
 }  // namespace
 
 using detail::apply_op;
+using detail::attempt;
 using detail::constant_like;
 
 template <class T>
@@ -77,16 +97,32 @@ Variable<T> equal(const Variable<T>& a, const Variable<T>& b) {
   return apply_op(Equal{}, a, b);
 }
 template <class T>
+Variable<T> equal(const Variable<T>& a, Number<T> b) {
+  return attempt("equal", a, [&] { return equal(a, constant_like(a, b)); });
+}
+template <class T>
+Variable<T> not_equal(const Variable<T>& a, const Variable<T>& b) {
+  return apply_op(NotEqual{}, a, b);
+}
+template <class T>
+Variable<T> not_equal(const Variable<T>& a, Number<T> b) {
+  return attempt("not_equal", a, [&] { return not_equal(a, constant_like(a, b)); });
+}
+template <class T>
 Variable<T> where(const Variable<T>& condition, const Variable<T>& a, const Variable<T>& b) {
   return apply_op(Where{}, condition, a, b);
 }
 template <class T>
 Variable<T> where(const Variable<T>& condition, const Variable<T>& a, Number<T> b) {
-  return detail::attempt("where", a, [&] { return where(condition, a, constant_like(a, b)); });
+  return attempt("where", a, [&] { return where(condition, a, constant_like(a, b)); });
 }
 template <class T>
 Variable<T> where(const Variable<T>& condition, Number<T> a, const Variable<T>& b) {
-  return detail::attempt("where", b, [&] { return where(condition, constant_like(b, a), b); });
+  return attempt("where", b, [&] { return where(condition, constant_like(b, a), b); });
+}
+template <class T>
+Variable<T> masked_fill(const Variable<T>& x, const Variable<T>& mask, Number<T> value) {
+  return apply_op(MaskedFill{value}, x, mask);
 }
 
 template Variable<float> operator>(const Variable<float>&, const Variable<float>&);
@@ -107,6 +143,12 @@ template Variable<float> operator<=(const Variable<float>&, float);
 template Variable<double> operator<=(const Variable<double>&, double);
 template Variable<float> equal(const Variable<float>&, const Variable<float>&);
 template Variable<double> equal(const Variable<double>&, const Variable<double>&);
+template Variable<float> equal(const Variable<float>&, float);
+template Variable<double> equal(const Variable<double>&, double);
+template Variable<float> not_equal(const Variable<float>&, const Variable<float>&);
+template Variable<double> not_equal(const Variable<double>&, const Variable<double>&);
+template Variable<float> not_equal(const Variable<float>&, float);
+template Variable<double> not_equal(const Variable<double>&, double);
 template Variable<float> where(const Variable<float>&, const Variable<float>&,
                                const Variable<float>&);
 template Variable<double> where(const Variable<double>&, const Variable<double>&,
@@ -115,5 +157,7 @@ template Variable<float> where(const Variable<float>&, const Variable<float>&, f
 template Variable<double> where(const Variable<double>&, const Variable<double>&, double);
 template Variable<float> where(const Variable<float>&, float, const Variable<float>&);
 template Variable<double> where(const Variable<double>&, double, const Variable<double>&);
+template Variable<float> masked_fill(const Variable<float>&, const Variable<float>&, float);
+template Variable<double> masked_fill(const Variable<double>&, const Variable<double>&, double);
 
 }  // namespace tapestry

@@ -21,6 +21,20 @@ struct Log {  // y = log x
   auto backward(const auto& g, const auto&, const auto& x) const { return g / x; }
 };
 
+struct Log1p {  // y = log(1 + x)
+  static constexpr auto name = "log1p";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return log1p(x); }
+  auto backward(const auto& g, const auto&, const auto& x) const { return g / (1.0 + x); }
+};
+
+struct Expm1 {  // y = e^x - 1
+  static constexpr auto name = "expm1";
+  static constexpr Saves saves = save_output;
+  auto forward(const auto& x) const { return expm1(x); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return g * (y + 1.0); }
+};
+
 struct Sqrt {  // y = x^(1/2)
   static constexpr auto name = "sqrt";
   static constexpr Saves saves = save_output;
@@ -56,6 +70,20 @@ struct Pow {  // y = a^b; like PyTorch's, the gradients are 0 by a where b = 0, 
   auto backward(Wrt<1>, const auto& g, const auto& y, const auto& a, const auto&) const {
     return where(a, g * y * log(a), 0.0);
   }
+};
+
+struct Sin {  // y = sin x
+  static constexpr auto name = "sin";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return sin(x); }
+  auto backward(const auto& g, const auto&, const auto& x) const { return g * cos(x); }
+};
+
+struct Cos {  // y = cos x
+  static constexpr auto name = "cos";
+  static constexpr Saves saves = save_inputs;
+  auto forward(const auto& x) const { return cos(x); }
+  auto backward(const auto& g, const auto&, const auto& x) const { return -(g * sin(x)); }
 };
 
 struct Tanh {  // y = tanh x
@@ -99,6 +127,14 @@ Variable<T> log(const Variable<T>& x) {
   return apply_op(Log{}, x);
 }
 template <class T>
+Variable<T> log1p(const Variable<T>& x) {
+  return apply_op(Log1p{}, x);
+}
+template <class T>
+Variable<T> expm1(const Variable<T>& x) {
+  return apply_op(Expm1{}, x);
+}
+template <class T>
 Variable<T> sqrt(const Variable<T>& x) {
   return apply_op(Sqrt{}, x);
 }
@@ -113,6 +149,14 @@ Variable<T> pow(const Variable<T>& x, Number<T> exponent) {
 template <class T>
 Variable<T> pow(const Variable<T>& x, const Variable<T>& y) {
   return apply_op(Pow{}, x, y);
+}
+template <class T>
+Variable<T> sin(const Variable<T>& x) {
+  return apply_op(Sin{}, x);
+}
+template <class T>
+Variable<T> cos(const Variable<T>& x) {
+  return apply_op(Cos{}, x);
 }
 template <class T>
 Variable<T> tanh(const Variable<T>& x) {
@@ -135,6 +179,10 @@ template Variable<float> exp(const Variable<float>&);
 template Variable<double> exp(const Variable<double>&);
 template Variable<float> log(const Variable<float>&);
 template Variable<double> log(const Variable<double>&);
+template Variable<float> log1p(const Variable<float>&);
+template Variable<double> log1p(const Variable<double>&);
+template Variable<float> expm1(const Variable<float>&);
+template Variable<double> expm1(const Variable<double>&);
 template Variable<float> sqrt(const Variable<float>&);
 template Variable<double> sqrt(const Variable<double>&);
 template Variable<float> square(const Variable<float>&);
@@ -143,6 +191,10 @@ template Variable<float> pow(const Variable<float>&, float);
 template Variable<double> pow(const Variable<double>&, double);
 template Variable<float> pow(const Variable<float>&, const Variable<float>&);
 template Variable<double> pow(const Variable<double>&, const Variable<double>&);
+template Variable<float> sin(const Variable<float>&);
+template Variable<double> sin(const Variable<double>&);
+template Variable<float> cos(const Variable<float>&);
+template Variable<double> cos(const Variable<double>&);
 template Variable<float> tanh(const Variable<float>&);
 template Variable<double> tanh(const Variable<double>&);
 template Variable<float> sigmoid(const Variable<float>&);

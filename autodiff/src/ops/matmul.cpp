@@ -128,7 +128,39 @@ Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, MatmulOptions opt
                           a, b);
 }
 
+template <class T>
+Variable<T> dot(const Variable<T>& a, const Variable<T>& b) {
+  detail::check_one_tape("dot", a, b);
+  return detail::attempt("dot", a, [&] {
+    const Shape left = a.shape();
+    const Shape right = b.shape();
+    if (left.rank() == 0 || right.rank() == 0) return a * b;
+    const std::size_t inner = right.rank() == 1 ? 0 : right.rank() - 2;
+    if (left.back() != right[inner])
+      throw ShapeError("dot", "inner dimensions differ: " + left.str() + " x " + right.str());
+    if (left.rank() == 1 || right.rank() <= 2) return matmul(a, b);
+    // Every row of a with every column of b: (M, K) x (K, others).
+    Shape result = left.part(0, left.rank() - 1);
+    for (std::size_t i = 0; i < right.rank(); ++i)
+      if (i != inner) result.push_back(right[i]);
+    const std::size_t columns = right.part(0, inner).size() * right.back();
+    return reshape(matmul(as_rows(a), reshape(moveaxis(b, -2, 0), {left.back(), columns})), result);
+  });
+}
+
+template <class T>
+Variable<T> outer(const Variable<T>& a, const Variable<T>& b) {
+  detail::check_one_tape("outer", a, b);
+  return detail::attempt("outer", a, [&] {
+    return reshape(a, {a.size(), 1}) * reshape(b, {1, b.size()});
+  });
+}
+
 template Variable<float> matmul(const Variable<float>&, const Variable<float>&, MatmulOptions);
 template Variable<double> matmul(const Variable<double>&, const Variable<double>&, MatmulOptions);
+template Variable<float> dot(const Variable<float>&, const Variable<float>&);
+template Variable<double> dot(const Variable<double>&, const Variable<double>&);
+template Variable<float> outer(const Variable<float>&, const Variable<float>&);
+template Variable<double> outer(const Variable<double>&, const Variable<double>&);
 
 }  // namespace tapestry

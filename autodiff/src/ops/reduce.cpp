@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
-#include "ops/vocabulary.hpp"
+#include "ops/reduction.hpp"
 
 namespace tapestry {
 namespace detail {
@@ -30,39 +29,10 @@ void reduce_add(const Out<T>& target, const In<T>& x) {
 
 namespace {
 
+using detail::apply_reduction;
+using detail::for_each_pair;
 using detail::Loops;
-
-/// Calls `body(target index, x index)` for each element of `x`; `kept` has its rank.
-template <class Body>
-void for_each_pair(const Shape& kept, const Shape& full, const Body& body) {
-  for_each_run(Loops<2>(full, {&kept, &full}),
-               [&](const auto& offset, std::size_t n, const auto& stride) {
-                 for (std::size_t i = 0; i < n; ++i)
-                   body(offset[0] + i * stride[0], offset[1] + i * stride[1]);
-               });
-}
-
-std::string axes_text(std::uint32_t set) {
-  std::string text = "axis=";
-  for (int i = 0; i < 32; ++i)
-    if ((set >> i & 1) != 0) text += (text.back() == '=' ? "" : ",") + std::to_string(i);
-  return text;
-}
-
-/// What reductions have in common: which axes, and whether they stay.
-struct Reduce {
-  std::uint32_t axes;
-  bool keepdims;
-
-  [[nodiscard]] Shape infer(const Shape& x) const { return reduced_shape(x, axes, keepdims); }
-  [[nodiscard]] Shape kept(const Shape& x) const { return reduced_shape(x, axes, true); }
-  [[nodiscard]] std::string attributes() const { return axes_text(axes); }
-
-  /// A value shaped like the result, back in the shape of `x`.
-  auto expanded(const auto& y, const Shape& x) const {
-    return broadcast_to(reshape(y, kept(x)), x);
-  }
-};
+using detail::Reduce;
 
 struct Sum : Reduce {  // y = sum of x
   static constexpr auto name = "sum";
@@ -80,12 +50,6 @@ struct Mean : Reduce {  // y = sum of x / n
   static constexpr auto name = "mean";
   static constexpr Saves saves = save_nothing;
 
-  [[nodiscard]] double count(const Shape& x) const {
-    double n = 1;
-    for (std::size_t i = 0; i < x.rank(); ++i)
-      if ((axes >> i & 1) != 0) n *= static_cast<double>(x[i]);
-    return n;
-  }
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
@@ -95,34 +59,6 @@ struct Mean : Reduce {  // y = sum of x / n
   }
   auto backward(const auto& g, const auto&, const auto& x) const {
     return expanded(g / count(x.shape()), x.shape());
-  }
-};
-
-struct Max : Reduce {  // y = largest of x
-  static constexpr auto name = "max";
-
-  [[nodiscard]] Shape infer(const Shape& x) const {
-    for (std::size_t i = 0; i < x.rank(); ++i)
-      if ((axes >> i & 1) != 0 && x[i] == 0)
-        throw ShapeError(name, "no elements along axis " + std::to_string(i) + " of " + x.str());
-    return Reduce::infer(x);
-  }
-  template <class T>
-  void forward(const Out<T>& y, const In<T>& x) const {
-    std::fill_n(y.data, y.size(), -std::numeric_limits<T>::infinity());
-    for_each_pair(kept(x.shape()), x.shape(), [&](std::size_t to, std::size_t from) {
-      const T value = x.data[from];
-      if (value > y.data[to] || value != value) y.data[to] = value;  // NaN wins and stays
-    });
-  }
-  auto backward(const auto& g, const auto& y, const auto& x) const {
-    const auto largest = equal(x, expanded(y, x.shape()));
-    return expanded(g, x.shape()) * (largest / sum(largest, *this));
-  }
-
- private:
-  static auto sum(const auto& flags, const Max& op) {
-    return op.expanded(detail::apply_op(Sum{op.axes, true}, flags), flags.shape());
   }
 };
 
@@ -214,31 +150,26 @@ struct SumTo {  // y = x summed over the axes along which y's shape broadcasts t
 }  // namespace
 
 using detail::apply_op;
-using detail::attempt;
 
 template <class T>
 Variable<T> sum(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return attempt("sum", x, [&] {
-    return apply_op(Sum{axis_set("sum", axes, x.shape().rank()), keepdims}, x);
-  });
+  return apply_reduction<Sum>(x, axes, keepdims);
 }
 template <class T>
 Variable<T> mean(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return attempt("mean", x, [&] {
-    return apply_op(Mean{axis_set("mean", axes, x.shape().rank()), keepdims}, x);
-  });
-}
-template <class T>
-Variable<T> max(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return attempt("max", x, [&] {
-    return apply_op(Max{axis_set("max", axes, x.shape().rank()), keepdims}, x);
-  });
+  return apply_reduction<Mean>(x, axes, keepdims);
 }
 template <class T>
 Variable<T> logsumexp(const Variable<T>& x, const Axes& axes, bool keepdims) {
-  return attempt("logsumexp", x, [&] {
-    return apply_op(LogSumExp{axis_set("logsumexp", axes, x.shape().rank()), keepdims}, x);
-  });
+  return apply_reduction<LogSumExp>(x, axes, keepdims);
+}
+template <class T>
+Variable<T> detail::sum_over(const Variable<T>& x, std::uint32_t axes) {
+  return apply_op(Sum{{axes, true}}, x);
+}
+template <class T>
+Variable<T> detail::mean_over(const Variable<T>& x, std::uint32_t axes) {
+  return apply_op(Mean{{axes, true}}, x);
 }
 template <class T>
 Variable<T> broadcast_to(const Variable<T>& x, const Shape& shape) {
@@ -253,12 +184,14 @@ template Variable<float> sum(const Variable<float>&, const Axes&, bool);
 template Variable<double> sum(const Variable<double>&, const Axes&, bool);
 template Variable<float> mean(const Variable<float>&, const Axes&, bool);
 template Variable<double> mean(const Variable<double>&, const Axes&, bool);
-template Variable<float> max(const Variable<float>&, const Axes&, bool);
-template Variable<double> max(const Variable<double>&, const Axes&, bool);
 template Variable<float> logsumexp(const Variable<float>&, const Axes&, bool);
 template Variable<double> logsumexp(const Variable<double>&, const Axes&, bool);
 template Variable<float> broadcast_to(const Variable<float>&, const Shape&);
 template Variable<double> broadcast_to(const Variable<double>&, const Shape&);
+template Variable<float> detail::sum_over(const Variable<float>&, std::uint32_t);
+template Variable<double> detail::sum_over(const Variable<double>&, std::uint32_t);
+template Variable<float> detail::mean_over(const Variable<float>&, std::uint32_t);
+template Variable<double> detail::mean_over(const Variable<double>&, std::uint32_t);
 template Variable<float> detail::sum_to(const Variable<float>&, const Shape&);
 template Variable<double> detail::sum_to(const Variable<double>&, const Shape&);
 template void detail::reduce_add(const Out<float>&, const In<float>&);

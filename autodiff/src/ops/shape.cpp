@@ -143,6 +143,47 @@ Variable<T> transpose(const Variable<T>& x, const Axes& order) {
                          [&] { return apply_op(Transpose{full_order(order, x.shape())}, x); });
 }
 
+template <class T>
+Variable<T> detail::permute(const Variable<T>& x, const Shape& order) {
+  bool moves = false;
+  for (std::size_t i = 0; i < order.rank(); ++i) moves |= order[i] != i;
+  return moves ? apply_op(Transpose{order}, x) : x;
+}
+
+template <class T>
+Variable<T> moveaxis(const Variable<T>& x, const Axes& source, const Axes& destination) {
+  return detail::attempt("moveaxis", x, [&] {
+    const std::size_t rank = x.shape().rank();
+    if (source.size() != destination.size())
+      throw ArgumentError("moveaxis", std::to_string(source.size()) + " axes cannot move to " +
+                                          std::to_string(destination.size()) + " places");
+    if (source.size() == 0) return x;
+    Shape order;
+    const std::uint32_t moved = axis_set("moveaxis", source, rank);
+    static_cast<void>(axis_set("moveaxis", destination, rank));  // refuses repeated places
+    for (std::size_t i = 0; i < rank; ++i)
+      if ((moved >> i & 1) == 0) order.push_back(i);
+    // From the front, so that each is inserted where it is to stay.
+    for (std::size_t place = 0; place < rank; ++place)
+      for (std::size_t k = 0; k < source.size(); ++k)
+        if (normalize_axis("moveaxis", destination.begin()[k], rank) == place)
+          order.insert(place, normalize_axis("moveaxis", source.begin()[k], rank));
+    return apply_op(Transpose{order}, x);
+  });
+}
+
+template <class T>
+Variable<T> swapaxes(const Variable<T>& x, int a, int b) {
+  return detail::attempt("swapaxes", x, [&] {
+    const std::size_t rank = x.shape().rank();
+    Shape order;
+    for (std::size_t i = 0; i < rank; ++i) order.push_back(i);
+    std::swap(order[normalize_axis("swapaxes", a, rank)],
+              order[normalize_axis("swapaxes", b, rank)]);
+    return apply_op(Transpose{order}, x);
+  });
+}
+
 template Variable<float> reshape(const Variable<float>&, const Shape&);
 template Variable<double> reshape(const Variable<double>&, const Shape&);
 template Variable<float> expand_dims(const Variable<float>&, int);
@@ -151,5 +192,11 @@ template Variable<float> squeeze(const Variable<float>&, int);
 template Variable<double> squeeze(const Variable<double>&, int);
 template Variable<float> transpose(const Variable<float>&, const Axes&);
 template Variable<double> transpose(const Variable<double>&, const Axes&);
+template Variable<float> detail::permute(const Variable<float>&, const Shape&);
+template Variable<double> detail::permute(const Variable<double>&, const Shape&);
+template Variable<float> moveaxis(const Variable<float>&, const Axes&, const Axes&);
+template Variable<double> moveaxis(const Variable<double>&, const Axes&, const Axes&);
+template Variable<float> swapaxes(const Variable<float>&, int, int);
+template Variable<double> swapaxes(const Variable<double>&, int, int);
 
 }  // namespace tapestry

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Elements at given positions: lookups, as in an embedding.
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "ops/vocabulary.hpp"
+#include "tapestry/autodiff/tape.hpp"
 
 namespace tapestry {
 namespace {
@@ -33,6 +35,25 @@ void for_each_part(const Shape& whole, std::size_t axis, const IndexView& indice
   }
 }
 
+/// Throws unless all indices lie within axis `axis` of an array of shape `x`.
+void check_indices(const char* op, const IndexView& indices, const Shape& x, std::size_t axis) {
+  const auto extent = static_cast<std::int64_t>(x[axis]);
+  for (std::size_t k = 0; k < indices.shape.size(); ++k) {
+    if (indices.data[k] >= -extent && indices.data[k] < extent) continue;
+    throw IndexError(op, "index " + std::to_string(indices.data[k]) + " at position " +
+                             position_text(indices.shape, k) + " is out of range for axis " +
+                             std::to_string(axis) + " of " + x.str());
+  }
+}
+
+/// `x` with axis `axis` replaced by the axes of `indices`.
+Shape part_shape(const Shape& x, std::size_t axis, const Shape& indices) {
+  Shape shape = x.part(0, axis);
+  for (const std::size_t n : indices) shape.push_back(n);
+  for (const std::size_t n : x.part(axis + 1, x.rank())) shape.push_back(n);
+  return shape;
+}
+
 struct Take {  // y[.., i.., ..] = x[.., indices[i..], ..]
   static constexpr auto name = "take";
   static constexpr Saves saves = save_nothing;
@@ -40,17 +61,8 @@ struct Take {  // y[.., i.., ..] = x[.., indices[i..], ..]
   std::size_t axis;
 
   [[nodiscard]] Shape infer(const Shape& x) const {
-    const auto extent = static_cast<std::int64_t>(x[axis]);
-    for (std::size_t k = 0; k < indices.shape.size(); ++k) {
-      if (indices.data[k] >= -extent && indices.data[k] < extent) continue;
-      throw IndexError(name, "index " + std::to_string(indices.data[k]) + " at position " +
-                                 position_text(indices.shape, k) + " is out of range for axis " +
-                                 std::to_string(axis) + " of " + x.str());
-    }
-    Shape shape = x.part(0, axis);
-    for (const std::size_t n : indices.shape) shape.push_back(n);
-    for (const std::size_t n : x.part(axis + 1, x.rank())) shape.push_back(n);
-    return shape;
+    check_indices(name, indices, x, axis);
+    return part_shape(x, axis, indices.shape);
   }
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
@@ -102,11 +114,60 @@ Variable<T> detail::scatter_add(const Variable<T>& x, const IndexView& indices, 
   return apply_op(ScatterAdd{indices, axis, shape}, x);
 }
 
+template <class T>
+Variable<T> scatter_add(const Variable<T>& x, const Indices& indices, const Variable<T>& parts,
+                        int axis) {
+  detail::check_one_tape("scatter_add", x, parts);
+  return detail::attempt("scatter_add", x, [&] {
+    const Shape shape = x.shape();
+    const std::size_t i = normalize_axis("scatter_add", axis, shape.rank());
+    const IndexView kept = detail::keep_indices(x.state("scatter_add"), indices);
+    check_indices("scatter_add", kept, shape, i);
+    const Shape expected = part_shape(shape, i, kept.shape);
+    if (!(parts.shape() == expected))
+      throw ShapeError("scatter_add", "the parts have shape " + parts.shape().str() +
+                                          " but must have " + expected.str());
+    return x + detail::scatter_add(parts, kept, shape, i);
+  });
+}
+
+template <class T>
+Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count) {
+  detail::TapeState<T>& state = tape.state();
+  return detail::attempt(state, [&]() -> Variable<T> {
+    Shape shape(indices.shape());
+    const Shape positions = shape;
+    for (std::size_t k = 0; k < indices.size(); ++k)
+      if (indices.data()[k] < 0 || indices.data()[k] >= static_cast<std::int64_t>(count))
+        throw IndexError("one_hot", "index " + std::to_string(indices.data()[k]) + " at position " +
+                                        position_text(positions, k) + " is out of range for " +
+                                        std::to_string(count) + " classes");
+    shape.push_back(count);
+    constexpr std::size_t most = std::numeric_limits<std::int64_t>::max() / sizeof(double);
+    if (count > most / std::max<std::size_t>(indices.size(), 1))
+      throw ShapeError("one_hot", "too many elements: " + shape.str());
+    const std::uint32_t index = state.add_leaf(shape, Role::constant, false, "one_hot");
+    T* row = state.entries[index].data;
+    std::fill_n(row, shape.size(), T{0});
+    for (const std::int64_t i : indices) {
+      row[i] = T{1};
+      row += count;
+    }
+    return {state, index};
+  });
+}
+
 template Variable<float> take(const Variable<float>&, const Indices&, int);
 template Variable<double> take(const Variable<double>&, const Indices&, int);
 template Variable<float> detail::scatter_add(const Variable<float>&, const IndexView&, const Shape&,
                                              std::size_t);
 template Variable<double> detail::scatter_add(const Variable<double>&, const IndexView&,
                                               const Shape&, std::size_t);
+template Variable<float> scatter_add(const Variable<float>&, const Indices&, const Variable<float>&,
+                                     int);
+template Variable<double> scatter_add(const Variable<double>&, const Indices&,
+                                      const Variable<double>&, int);
+template Variable<float> one_hot(Tape<float>&, const Indices&, std::size_t);
+template Variable<double> one_hot(Tape<double>&, const Indices&, std::size_t);
 
 }  // namespace tapestry

@@ -26,6 +26,13 @@ auto attempt(const char* name, const Variable<T>& x, const Body& body) {
   return attempt(x.state(name), body);
 }
 
+/// Throws unless all operands of a function that is put together from ops are of one tape: each of
+/// its ops would check, but some would be applied before.
+template <class T, class... Rest>
+void check_one_tape(const char* name, const Variable<T>& x, const Rest&... rest) {
+  (static_cast<void>(operand(name, x.state(name), rest)), ...);
+}
+
 /// Applies one of the library's own ops: its loops run on packs.
 template <class Op, class T, class... Rest>
 Variable<T> apply_op(const Op& op, const Variable<T>& x, const Rest&... rest) {
@@ -62,6 +69,10 @@ void reduce_add(const Out<T>& target, const In<T>& x);
 /// Sum over the axes along which `shape` broadcasts to the shape of `x`.
 template <class T>
 Variable<T> sum_to(const Variable<T>& x, const Shape& shape);
+
+/// Axis i of the result is axis order[i] of `x`, which has as many; x itself when that is nothing.
+template <class T>
+Variable<T> permute(const Variable<T>& x, const Shape& order);
 
 /// Zeros of the given shape with `x` in place of its slice: the transpose of `slice`.
 template <class T>

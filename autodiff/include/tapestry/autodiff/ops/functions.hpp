@@ -13,6 +13,12 @@ Variable<T> exp(const Variable<T>& x);
 /// Natural logarithm.
 template <class T>
 Variable<T> log(const Variable<T>& x);
+/// log(1 + x), exact for small x.
+template <class T>
+Variable<T> log1p(const Variable<T>& x);
+/// e^x - 1, exact for small x.
+template <class T>
+Variable<T> expm1(const Variable<T>& x);
 /// Square root.
 template <class T>
 Variable<T> sqrt(const Variable<T>& x);
@@ -25,6 +31,12 @@ Variable<T> pow(const Variable<T>& x, Number<T> exponent);
 /// x^y, for x > 0 where the gradient by y is wanted.
 template <class T>
 Variable<T> pow(const Variable<T>& x, const Variable<T>& y);
+/// Sine of x in radians.
+template <class T>
+Variable<T> sin(const Variable<T>& x);
+/// Cosine of x in radians.
+template <class T>
+Variable<T> cos(const Variable<T>& x);
 /// Hyperbolic tangent.
 template <class T>
 Variable<T> tanh(const Variable<T>& x);

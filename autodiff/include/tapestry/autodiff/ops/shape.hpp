@@ -25,6 +25,13 @@ Variable<T> squeeze(const Variable<T>& x, int axis);
 /// Axes in the given order; reversed when none is given.
 template <class T>
 Variable<T> transpose(const Variable<T>& x, const Axes& order = {});
+/// Axes `source` at the places `destination`; the others keep their order. ArgumentError when they
+/// are not equally many, IndexError when one is out of range or given twice.
+template <class T>
+Variable<T> moveaxis(const Variable<T>& x, const Axes& source, const Axes& destination);
+/// Axes `a` and `b` exchanged. IndexError when one is out of range.
+template <class T>
+Variable<T> swapaxes(const Variable<T>& x, int a, int b);
 /// Repeats axes of extent 1, and adds leading ones, up to `shape`.
 template <class T>
 Variable<T> broadcast_to(const Variable<T>& x, const Shape& shape);
@@ -60,5 +67,15 @@ std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int a
 /// indices count from the end. IndexError names the first one outside.
 template <class T>
 Variable<T> take(const Variable<T>& x, const Indices& indices, int axis = 0);
+/// x with `parts` added at `indices` of axis `axis`, as often as an index occurs: NumPy's `add.at`,
+/// and what `take` does to gradients. `parts` is shaped like take(x, indices, axis). IndexError
+/// names the first index outside; ShapeError when `parts` has another shape.
+template <class T>
+Variable<T> scatter_add(const Variable<T>& x, const Indices& indices, const Variable<T>& parts,
+                        int axis = 0);
+/// A constant (..., count) on `tape`: 1 at the index, 0 elsewhere, for each of `indices` (...).
+/// IndexError names the first index outside [0, count).
+template <class T>
+Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count);
 
 }  // namespace tapestry

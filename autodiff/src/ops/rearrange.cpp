@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// Elements turned round, repeated, surrounded and left out; sums up to each element.
+#include <algorithm>
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+using detail::apply_op;
+using detail::attempt;
+
+struct Flip {  // y = x in reverse order along axes
+  static constexpr auto name = "flip";
+  static constexpr Saves saves = save_nothing;
+  std::uint32_t axes;
+
+  [[nodiscard]] Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    turn(y.data, x.data, x.shape(), 0);
+  }
+  auto backward(const auto& g, const auto&, const auto&) const { return apply_op(*this, g); }
+  [[nodiscard]] std::string attributes() const {
+    std::string text = "axis=";
+    for (std::size_t i = 0; i < Shape::max_rank; ++i)
+      if ((axes >> i & 1) != 0) text += (text.back() == '=' ? "" : ",") + std::to_string(i);
+    return text;
+  }
+
+ private:
+  /// The part of the array below `axis`; without axes to turn it is copied as it is.
+  template <class T>
+  void turn(T* to, const T* from, const Shape& shape, std::size_t axis) const {
+    const std::size_t inner = shape.part(std::min(axis + 1, shape.rank()), shape.rank()).size();
+    const std::size_t n = axis < shape.rank() ? shape[axis] : 1;
+    if (axes >> axis == 0) {
+      std::copy_n(from, n * inner, to);
+    } else if (axes >> axis == 1 && inner == 1) {
+      std::reverse_copy(from, from + n, to);
+    } else {
+      const bool turns = (axes >> axis & 1) != 0;
+      for (std::size_t i = 0; i < n; ++i)
+        turn(to + i * inner, from + (turns ? n - 1 - i : i) * inner, shape, axis + 1);
+    }
+  }
+};
+
+struct Pad {  // y = value, with x at a place within
+  static constexpr auto name = "pad";
+  static constexpr Saves saves = save_nothing;
+  Shape shape;
+  Shape before;
+  double value;
+
+  [[nodiscard]] Shape infer(const Shape&) const { return shape; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    std::fill_n(y.data, y.size(), static_cast<T>(value));
+    const auto strides = strides_of(shape);
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < shape.rank(); ++i) first += before[i] * strides[i];
+    if (x.size() > 0) place(y.data + first, x.data, x.shape(), strides.data(), 0);
+  }
+  auto backward(const auto& g, const auto&, const auto& x) const {
+    auto part = g;
+    for (std::size_t i = 0; i < shape.rank(); ++i)
+      if (shape[i] != x.shape()[i])
+        part = slice(part, static_cast<int>(i), static_cast<std::int64_t>(before[i]),
+                     static_cast<std::int64_t>(before[i] + x.shape()[i]));
+    return part;
+  }
+  [[nodiscard]] std::string attributes() const {
+    return "before=" + before.str() + (value == 0 ? "" : " value=" + detail::number(value));
+  }
+
+ private:
+  /// Copies the part of x below `axis`; returns what comes after it.
+  template <class T>
+  static const T* place(T* to, const T* from, const Shape& x, const std::size_t* strides,
+                        std::size_t axis) {
+    if (axis + 1 >= x.rank()) {
+      const std::size_t n = x.rank() == 0 ? 1 : x.back();
+      std::copy_n(from, n, to);
+      return from + n;
+    }
+    for (std::size_t i = 0; i < x[axis]; ++i)
+      from = place(to + i * strides[axis], from, x, strides, axis + 1);
+    return from;
+  }
+};
+
+/// Matrices of which one side of a diagonal stays.
+template <class Op>
+struct Triangle {
+  static constexpr Saves saves = save_nothing;
+  std::int64_t diagonal;
+
+  [[nodiscard]] Shape infer(const Shape& x) const {
+    if (x.rank() < 2) throw ShapeError(Op::name, "a matrix needs two axes, not shape " + x.str());
+    return x;
+  }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    const std::size_t rows = x.shape()[x.shape().rank() - 2];
+    const std::size_t columns = x.shape().back();
+    const auto n = static_cast<std::int64_t>(columns);
+    for (std::size_t at = 0; at < x.size(); at += columns) {
+      const auto row = static_cast<std::int64_t>(at / columns % rows);
+      // Columns up to `edge` belong to the lower side.
+      const std::int64_t edge =
+          std::clamp<std::int64_t>(std::clamp(diagonal, -row - 1, n) + row + Op::lower, 0, n);
+      std::fill_n(y.data + at, columns, T{0});
+      if (Op::lower != 0)
+        std::copy_n(x.data + at, edge, y.data + at);
+      else
+        std::copy(x.data + at + edge, x.data + at + columns, y.data + at + edge);
+    }
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    return apply_op(static_cast<const Op&>(*this), g);
+  }
+  [[nodiscard]] std::string attributes() const {
+    return diagonal == 0 ? std::string() : "diagonal=" + std::to_string(diagonal);
+  }
+};
+
+struct Tril : Triangle<Tril> {  // y = x where column <= row + diagonal, else 0
+  static constexpr auto name = "tril";
+  static constexpr std::int64_t lower = 1;
+};
+
+struct Triu : Triangle<Triu> {  // y = x where column >= row + diagonal, else 0
+  static constexpr auto name = "triu";
+  static constexpr std::int64_t lower = 0;
+};
+
+struct Cumsum {  // y = sum of x up to each element of an axis, or from it on
+  static constexpr auto name = "cumsum";
+  static constexpr Saves saves = save_nothing;
+  std::size_t axis;
+  bool reverse;
+
+  [[nodiscard]] Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    if (x.size() == 0) return;
+    const std::size_t n = x.shape()[axis];
+    const std::size_t inner = x.shape().part(axis + 1, x.shape().rank()).size();
+    for (std::size_t first = 0; first < x.size(); first += n * inner) {
+      const T* before = nullptr;
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t at = first + (reverse ? n - 1 - i : i) * inner;
+        for (std::size_t k = 0; k < inner; ++k)
+          y.data[at + k] = x.data[at + k] + (before ? before[k] : T{0});
+        before = y.data + at;
+      }
+    }
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    return apply_op(Cumsum{axis, !reverse}, g);
+  }
+  [[nodiscard]] std::string attributes() const {
+    return "axis=" + std::to_string(axis) + (reverse ? " reverse" : "");
+  }
+};
+
+/// x seen as (outer, inner) and each of its rows `count` times.
+template <class T>
+Variable<T> repeat_rows(const Variable<T>& x, std::size_t outer, std::size_t count,
+                        std::size_t inner, const Shape& result) {
+  const Variable<T> rows = reshape(x, {outer, 1, inner});
+  return reshape(broadcast_to(rows, {outer, count, inner}), result);
+}
+
+}  // namespace
+
+template <class T>
+Variable<T> flip(const Variable<T>& x, const Axes& axes) {
+  return attempt("flip", x,
+                 [&] { return apply_op(Flip{axis_set("flip", axes, x.shape().rank())}, x); });
+}
+
+template <class T>
+Variable<T> pad(const Variable<T>& x, const std::vector<PadWidth>& widths, Number<T> value) {
+  return attempt("pad", x, [&] {
+    Pad op{x.shape(), x.shape(), value};
+    if (widths.size() != 1 && widths.size() != op.shape.rank())
+      throw ArgumentError(
+          "pad", std::to_string(widths.size()) + " widths for an array of shape " + op.shape.str());
+    for (std::size_t i = 0; i < op.shape.rank(); ++i) {
+      const PadWidth width = widths[widths.size() == 1 ? 0 : i];
+      if (width.before < 0 || width.after < 0)
+        throw ArgumentError("pad", "width (" + std::to_string(width.before) + ", " +
+                                       std::to_string(width.after) + ") of axis " +
+                                       std::to_string(i) + " is negative");
+      op.before[i] = static_cast<std::size_t>(width.before);
+      op.shape[i] += op.before[i];
+      op.shape[i] += static_cast<std::size_t>(width.after);
+      if (op.shape[i] < op.before[i])
+        throw ShapeError("pad", "too many elements along axis " + std::to_string(i));
+    }
+    return apply_op(op, x);
+  });
+}
+
+template <class T>
+Variable<T> repeat(const Variable<T>& x, std::int64_t count, std::optional<int> axis) {
+  return attempt("repeat", x, [&] {
+    if (count < 0)
+      throw ArgumentError("repeat", "the count must not be negative: " + std::to_string(count));
+    Shape shape = axis ? x.shape() : Shape{x.size()};
+    const std::size_t i = axis ? normalize_axis("repeat", *axis, shape.rank()) : 0;
+    const std::size_t inner = shape.part(i + 1, shape.rank()).size();
+    const std::size_t outer = shape.part(0, i + 1).size();
+    const auto times = static_cast<std::size_t>(count);
+    shape[i] *= times;
+    return repeat_rows(x, outer, times, inner, shape);
+  });
+}
+
+template <class T>
+Variable<T> tile(const Variable<T>& x, const Shape& counts) {
+  return attempt("tile", x, [&] {
+    Shape shape = x.shape();
+    Shape times = counts;
+    while (shape.rank() < times.rank()) shape.insert(0, 1);
+    while (times.rank() < shape.rank()) times.insert(0, 1);
+    Variable<T> y = reshape(x, shape);
+    for (std::size_t i = shape.rank(); i-- > 0;) {
+      if (times[i] == 1) continue;
+      const std::size_t inner = shape.part(i, shape.rank()).size();
+      const std::size_t outer = shape.part(0, i).size();
+      shape[i] *= times[i];
+      y = repeat_rows(y, outer, times[i], inner, shape);
+    }
+    return y;
+  });
+}
+
+template <class T>
+Variable<T> tril(const Variable<T>& x, std::int64_t diagonal) {
+  return apply_op(Tril{{diagonal}}, x);
+}
+template <class T>
+Variable<T> triu(const Variable<T>& x, std::int64_t diagonal) {
+  return apply_op(Triu{{diagonal}}, x);
+}
+
+template <class T>
+Variable<T> cumsum(const Variable<T>& x, std::optional<int> axis) {
+  return attempt("cumsum", x, [&] {
+    if (!axis) return apply_op(Cumsum{0, false}, reshape(x, {x.size()}));
+    return apply_op(Cumsum{normalize_axis("cumsum", *axis, x.shape().rank()), false}, x);
+  });
+}
+
+template Variable<float> flip(const Variable<float>&, const Axes&);
+template Variable<double> flip(const Variable<double>&, const Axes&);
+template Variable<float> pad(const Variable<float>&, const std::vector<PadWidth>&, float);
+template Variable<double> pad(const Variable<double>&, const std::vector<PadWidth>&, double);
+template Variable<float> repeat(const Variable<float>&, std::int64_t, std::optional<int>);
+template Variable<double> repeat(const Variable<double>&, std::int64_t, std::optional<int>);
+template Variable<float> tile(const Variable<float>&, const Shape&);
+template Variable<double> tile(const Variable<double>&, const Shape&);
+template Variable<float> tril(const Variable<float>&, std::int64_t);
+template Variable<double> tril(const Variable<double>&, std::int64_t);
+template Variable<float> triu(const Variable<float>&, std::int64_t);
+template Variable<double> triu(const Variable<double>&, std::int64_t);
+template Variable<float> cumsum(const Variable<float>&, std::optional<int>);
+template Variable<double> cumsum(const Variable<double>&, std::optional<int>);
+
+}  // namespace tapestry
