@@ -16,6 +16,11 @@
 //                     linear/{bias,no_bias}/rank_{2,3}, embedding/rank_{1,2} ("tokens")
 //   losses.json       {mean,sum,none}[/ignore][/smoothing][/weight], .../rank_3 and others:
 //                     "logits", "targets", ["weight"], "output", "grad/logits"
+//   losses_more.json  {mse_loss,l1_loss,huber_loss,huber_loss/delta,kl_div,kl_div/log_target,
+//                     bce[/weight][/pos_weight]}/{mean,sum,none}: "input", "target", ...;
+//                     nll_loss[/ignore_I][/weight]/...: "input", "targets", ["weight"], ...;
+//                     gradient_penalty/{mlp,lstm}: "input", "target", the parameters, and for each
+//                     step k from 1 "loss/k" and the parameters after it, "0.weight/k"
 //   optim.json        {sgd,adam}/...: "weight", "bias", "late"; for each step k from 1
 //                     "grad/weight/k" (absent: no gradient) and the value after it, "weight/k";
 //                     clip/...: "grad/weight", "norm", "clipped/weight"

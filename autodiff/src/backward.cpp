@@ -2,8 +2,11 @@
 #include "backward.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "anomaly.hpp"
+#include "hooks.hpp"
 #include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -62,10 +65,15 @@ void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t ro
   if (!seed && entry.shape.size() != 1)
     throw GradientError(op, name + " has shape " + entry.shape.str() +
                                 ": pass a seed of that shape, or reduce it with sum() or mean()");
-  if (!entry.requires_grad)
-    throw GradientError(op, name +
-                                " does not depend on any variable or parameter that needs a "
-                                "gradient");
+  check_depends(state, op, root);
+}
+
+template <class T>
+void check_depends(const TapeState<T>& state, std::string_view op, std::uint32_t root) {
+  if (state.entries[root].requires_grad) return;
+  throw GradientError(op, "'" + state.display_name(root) +
+                              "' does not depend on any variable or parameter that needs a "
+                              "gradient");
 }
 
 template <class T>
@@ -73,10 +81,12 @@ BackwardPass<T>::BackwardPass(TapeState<T>& state, std::string_view op, std::vec
     : state_(state), op_(op), wanted_(std::move(wanted)) {
   state_.check_watched(op_);
   ++state_.pass;
+  if (!state_.hooks.empty()) put_leaves_aside();
 }
 
 template <class T>
 void BackwardPass<T>::seed(std::uint32_t root, const Array<T>* seed) {
+  if (state_.anomaly && seed) check_seed_finite(state_, op_, root, *seed);
   const Out<T> target = state_.grad_target(root);
   for (std::size_t k = 0; k < target.size(); ++k) {
     const T value = seed ? seed->data()[k] : T{1};
@@ -88,30 +98,47 @@ void BackwardPass<T>::seed(std::uint32_t root, const Array<T>* seed) {
 
 template <class T>
 void BackwardPass<T>::run() {
-  if (last_ == none) return;
-  release_values();
+  if (last_ != none) release_values();
   const Switched no_recording(state_.recording, false);
   const Switched in_rule(state_.in_rule, true);
-  for (std::uint32_t index = last_ + 1; index-- > 0;) run_node(index);
+  for (std::uint32_t index = last_ == none ? 0 : last_ + 1; index-- > 0;) run_node(index);
+  for (const Aside& leaf : aside_)
+    if (state_.entries[leaf.entry].grad) run_hooks(leaf.entry);
+  put_leaves_back();
 }
 
 template <class T>
 void BackwardPass<T>::run_node(std::uint32_t index) {
-  const Node<T>& node = state_.nodes[index];
-  const std::uint32_t first = node.first_output;
-  const std::uint32_t outputs = node.output_count;
+  const std::uint32_t first = state_.nodes[index].first_output;
+  const std::uint32_t outputs = state_.nodes[index].output_count;
   bool reached = false;
   for (std::uint32_t j = 0; j < outputs; ++j)
     reached |= state_.has_grad(state_.entries[first + j]) && needs(first + j);
   if (!reached) return;
-  if (node.info->kernel) {
-    ArrayKernel<T> kernel(state_, *this, node);
-    node.info->kernel(node.op, kernel);
+  for (std::uint32_t j = 0; j < outputs; ++j)
+    if (state_.entries[first + j].hooked && state_.has_grad(state_.entries[first + j]))
+      run_hooks(first + j);
+  if (state_.anomaly) {
+    const auto stored = [this](std::uint32_t entry) { return stored_grad(entry); };
+    check_gradients(state_, Node<T>(state_.nodes[index]), stored, [&] { run_rules_of(index); });
   } else {
-    run_rule(node);
+    run_rules_of(index);
   }
   for (std::uint32_t j = 0; j < outputs; ++j)
     if (!keeps(state_.entries[first + j])) state_.release_grad(state_.entries[first + j]);
+}
+
+template <class T>
+void BackwardPass<T>::run_rules_of(std::uint32_t index) {
+  const Node<T>& node = state_.nodes[index];
+  if (node.info->kernel) {
+    ArrayKernel<T> kernel(state_, *this, node);
+    node.info->kernel(node.op, kernel);
+  } else if (node.info->rule) {
+    run_rule(node);
+  } else {
+    run_expanded(Node<T>(node));
+  }
 }
 
 template <class T>
@@ -132,6 +159,111 @@ void BackwardPass<T>::run_rule(const Node<T>& node) {
   state_.scope = outer;
   // Handles of the rule are gone unless the op keeps some; those must go stale.
   state_.truncate(before, state_.handle_total() != handles);
+}
+
+/// An op of which only the definition is known: computes it anew, on the values it was given, and
+/// runs backward through that. The gradients arrive where, and in the order in which, they would
+/// have if the definition had been recorded in the first place.
+template <class T>
+void BackwardPass<T>::run_expanded(const Node<T>& node) {
+  const Position before = state_.position();
+  const std::uint32_t outer = std::exchange(state_.scope, node.scope);
+  try {
+    expand(node);
+    if (!wanted_.empty()) extend_reached(state_, before.nodes, wanted_);
+    for (auto index = static_cast<std::uint32_t>(state_.nodes.size()); index-- > before.nodes;)
+      run_node(index);
+  } catch (...) {
+    state_.scope = outer;
+    if (!wanted_.empty()) wanted_.resize(before.entries);
+    state_.truncate(before, true);
+    throw;
+  }
+  state_.scope = outer;
+  if (!wanted_.empty()) wanted_.resize(before.entries);
+  state_.truncate(before, true);
+}
+
+/// Computes the results of a node again, recorded, and hands the gradients on to them.
+template <class T>
+void BackwardPass<T>::expand(const Node<T>& node) {
+  std::vector<Variable<T>> inputs;
+  for (std::uint32_t i = 0; i < node.input_count; ++i)
+    inputs.emplace_back(state_, state_.edges[node.first_input + i]);
+  const Switched recording(state_.recording, true);
+  const Switched in_rule(state_.in_rule, false);
+  const std::vector<Variable<T>> results = node.info->expand(node.op, inputs);
+  for (std::uint32_t j = 0; j < results.size(); ++j) {
+    const Entry<T>& from = state_.entries[node.first_output + j];
+    if (!state_.has_grad(from) || !results[j].requires_grad()) continue;
+    const Out<T> to = state_.grad_target(results[j].index());
+    for (std::size_t k = 0; k < to.size(); ++k)
+      to.data[k] = to.accumulate ? to.data[k] + from.grad[k] : from.grad[k];
+  }
+}
+
+/// Shows the gradient of an entry to its hooks, and takes what they return.
+template <class T>
+void BackwardPass<T>::run_hooks(std::uint32_t index) {
+  const Position before = state_.position();
+  const std::uint64_t handles = state_.handle_total();
+  try {
+    const Variable<T> gradient = grad(index);
+    const Variable<T> replaced = call_hooks(state_, index, gradient);
+    if (replaced.index() != gradient.index()) {
+      if (state_.entries[replaced.index()].pending) state_.materialize(replaced.index());
+      const Entry<T>& entry = state_.entries[index];
+      std::memmove(entry.grad, state_.entries[replaced.index()].data, entry.bytes());
+    }
+  } catch (...) {
+    state_.truncate(before, true);
+    throw;
+  }
+  state_.truncate(before, state_.handle_total() != handles);
+}
+
+template <class T>
+void BackwardPass<T>::put_leaves_aside() {
+  drop_removed_hooks(state_);
+  for (const GradientHook<T>& hook : state_.hooks) {
+    Entry<T>& entry = state_.entries[hook.entry];
+    const auto same = [&](const Aside& leaf) { return leaf.entry == hook.entry; };
+    if (entry.node != none || std::ranges::any_of(aside_, same)) continue;
+    aside_.push_back(
+        {hook.entry, std::exchange(entry.grad, nullptr), std::exchange(entry.parameter, nullptr)});
+  }
+}
+
+/// Adds the gradients of this pass to those of earlier ones.
+template <class T>
+void BackwardPass<T>::put_leaves_back() {
+  for (const Aside& leaf : aside_) {
+    Entry<T>& entry = state_.entries[leaf.entry];
+    const std::size_t size = entry.shape.size();
+    entry.parameter = leaf.parameter;
+    if (leaf.parameter && entry.grad) {
+      bool stored = false;
+      T* total = leaf.parameter->grad_storage(stored);
+      for (std::size_t k = 0; k < size; ++k)
+        total[k] = stored ? total[k] + entry.grad[k] : entry.grad[k];
+    } else if (leaf.grad && entry.grad) {
+      for (std::size_t k = 0; k < size; ++k) leaf.grad[k] += entry.grad[k];
+    }
+    if (leaf.grad || leaf.parameter) {
+      state_.release_grad(entry);
+      entry.grad = leaf.grad;
+    }
+  }
+  aside_.clear();
+}
+
+/// Where the gradient of an entry is, or null.
+template <class T>
+const T* BackwardPass<T>::stored_grad(std::uint32_t index) const {
+  const Entry<T>& entry = state_.entries[index];
+  if (entry.parameter)
+    return entry.parameter->has_grad() ? std::as_const(*entry.parameter).grad().data() : nullptr;
+  return state_.has_grad(entry) ? entry.grad : nullptr;
 }
 
 template <class T>
@@ -203,6 +335,9 @@ template void check_root(const TapeState<float>&, std::string_view, std::uint32_
                          const Array<float>*);
 template void check_root(const TapeState<double>&, std::string_view, std::uint32_t,
                          const Array<double>*);
+
+template void check_depends(const TapeState<float>&, std::string_view, std::uint32_t);
+template void check_depends(const TapeState<double>&, std::string_view, std::uint32_t);
 
 template void throw_needs_no_gradient(const TapeState<float>&, std::string_view, std::uint32_t);
 template void throw_needs_no_gradient(const TapeState<double>&, std::string_view, std::uint32_t);

@@ -16,6 +16,9 @@ class BackwardPass {
   /// `op` names the caller in messages. `wanted`, unless empty, holds a flag for each entry of the
   /// tape: gradients are computed for those only.
   BackwardPass(TapeState<T>& state, std::string_view op, std::vector<bool> wanted = {});
+  BackwardPass(const BackwardPass&) = delete;
+  BackwardPass& operator=(const BackwardPass&) = delete;
+  ~BackwardPass() { put_leaves_back(); }
 
   /// Sets the gradient at `root`: `seed` (of the root's shape), or 1 when it is null.
   /// Throws GradientError when the root needs no gradient or, without a seed, is not a scalar.
@@ -36,22 +39,46 @@ class BackwardPass {
 
  private:
   void run_node(std::uint32_t index);
+  void run_rules_of(std::uint32_t index);
   void run_rule(const Node<T>& node);
+  void run_expanded(const Node<T>& node);
+  void expand(const Node<T>& node);
+  void run_hooks(std::uint32_t entry);
   void release_values();
+  void put_leaves_aside();
+  void put_leaves_back();
+  const T* stored_grad(std::uint32_t entry) const;
   [[nodiscard]] bool keeps(const Entry<T>& entry) const;
+
+  /// A leaf with hooks: its gradient in this pass is kept apart from that of earlier ones.
+  struct Aside {
+    std::uint32_t entry;
+    T* grad;
+    Parameter<T>* parameter;
+  };
 
   TapeState<T>& state_;
   std::string_view op_;
   std::vector<bool> wanted_;
+  std::vector<Aside> aside_;
   std::uint32_t last_ = none;        // the last node that a root comes from
   std::uint32_t first_scratch_ = 0;  // entries from here on belong to the rule that is running
 };
+
+/// Sets the flags of what nodes from `first_node` on compute, by a gradient path, from entries
+/// whose flag is set.
+template <class T>
+void extend_reached(const TapeState<T>& state, std::uint32_t first_node, std::vector<bool>& flags);
 
 /// Throws GradientError unless a gradient can flow from entry `root`, and ShapeError when a seed
 /// does not have its shape.
 template <class T>
 void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t root,
                 const Array<T>* seed);
+
+/// Throws GradientError unless a gradient can flow from entry `root`.
+template <class T>
+void check_depends(const TapeState<T>& state, std::string_view op, std::uint32_t root);
 
 /// Throws GradientError: `op` asks for the gradient by entry `index`, which has none.
 template <class T>

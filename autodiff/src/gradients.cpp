@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "anomaly.hpp"
 #include "backward.hpp"
+#include "gradients.hpp"
+#include "hooks.hpp"
 #include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -18,13 +21,7 @@ template <class T>
 std::vector<bool> reaches(const TapeState<T>& state, std::span<const Variable<T>> x) {
   std::vector<bool> flags(state.entries.size());
   for (const Variable<T>& v : x) flags[v.index()] = true;
-  for (const Node<T>& node : state.nodes) {
-    bool any = false;
-    for (std::uint32_t i = 0; i < node.input_count; ++i)
-      any |= flags[state.edges[node.first_input + i]] && node.info->differentiable(i);
-    for (std::uint32_t j = 0; any && j < node.output_count; ++j)
-      flags[node.first_output + j] = true;
-  }
+  extend_reached(state, 0, flags);
   return flags;
 }
 
@@ -53,6 +50,12 @@ class RecordedPass {
     return wanted_[entry] && state_.entries[entry].requires_grad;
   }
 
+  /// Calls the hooks of the leaves that gradients have reached.
+  void run_leaf_hooks() {
+    for (std::uint32_t entry = 0; !state_.hooks.empty() && entry < grads_.size(); ++entry)
+      if (state_.entries[entry].hooked && state_.entries[entry].node == none) run_hooks(entry);
+  }
+
   /// The gradient by `entry`, zeros if there is none.
   Variable<T> grad(std::uint32_t entry) {
     return grads_[entry].valid() ? grads_[entry] : zeros(state_.entries[entry].shape);
@@ -66,7 +69,13 @@ class RecordedPass {
     return {state_, index};
   }
 
+  void run_hooks(std::uint32_t entry) {
+    if (state_.entries[entry].hooked && grads_[entry].valid())
+      grads_[entry] = call_hooks(state_, entry, Variable<T>(grads_[entry]));
+  }
+
   void run_node(std::uint32_t index);
+  void run_rules(const Node<T>& node);
   void run_expanded(const Node<T>& node);
 
   TapeState<T>& state_;
@@ -82,6 +91,17 @@ void RecordedPass<T>::run_node(std::uint32_t index) {
   for (std::uint32_t j = 0; j < node.output_count; ++j)
     reached |= grads_[node.first_output + j].valid() && needs(node.first_output + j);
   if (!reached) return;
+  for (std::uint32_t j = 0; j < node.output_count; ++j) run_hooks(node.first_output + j);
+  if (!state_.anomaly) return run_rules(node);
+  const Switched off(state_.anomaly, false);  // to name this node and not the ops of its rule
+  const auto stored = [this](std::uint32_t entry) -> const T* {
+    return grads_[entry].valid() ? state_.entries[grads_[entry].index()].data : nullptr;
+  };
+  check_gradients(state_, node, stored, [&] { run_rules(node); });
+}
+
+template <class T>
+void RecordedPass<T>::run_rules(const Node<T>& node) {
   if (node.info->rule) {
     NodeRule<T, RecordedPass> rule(state_, *this, node);
     node.info->rule(node.op, rule);
@@ -112,17 +132,26 @@ void RecordedPass<T>::run_expanded(const Node<T>& node) {
 }
 
 template <class T>
-std::vector<Variable<T>> recorded_gradients(const Variable<T>& y, std::span<const Variable<T>> x) {
-  TapeState<T>& state = y.state("gradients");
+std::vector<Variable<T>> recorded_gradients(TapeState<T>& state, std::string_view op,
+                                            const Roots<T>& roots, std::span<const Variable<T>> x) {
   if (!state.recording)
-    throw GradientError("gradients", "differentiable gradients need a tape that is recording");
-  state.check_watched("gradients");
+    throw GradientError(op, "differentiable gradients need a tape that is recording");
+  state.check_watched(op);
   const Scope<T> scope(state, "gradients", ScopeKind::module, -1);
   RecordedPass<T> pass(state, reaches<T>(state, x));
-  const std::uint32_t one = state.add_leaf(y.shape(), Role::constant, false, {});
-  *state.entries[one].data = T{1};
-  pass.add(y.index(), Variable<T>(state, one));
+  for (std::size_t i = 0; i < roots.variables.size(); ++i) {
+    if (!pass.needs(roots.variables[i].index())) continue;
+    if (roots.seeds[i].valid()) {
+      pass.add(roots.variables[i].index(), roots.seeds[i]);
+    } else {
+      const std::uint32_t one =
+          state.add_leaf(roots.variables[i].shape(), Role::constant, false, {});
+      *state.entries[one].data = T{1};
+      pass.add(roots.variables[i].index(), Variable<T>(state, one));
+    }
+  }
   pass.run();
+  pass.run_leaf_hooks();
   std::vector<Variable<T>> results;
   for (const Variable<T>& v : x) results.push_back(pass.grad(v.index()));
   return results;
@@ -133,8 +162,7 @@ std::vector<Variable<T>> recorded_gradients(const Variable<T>& y, std::span<cons
 template <class T>
 class Captured {
  public:
-  Captured(TapeState<T>& state, std::span<const Variable<T>> x)
-      : state_(state), pass_(state.pass - 1) {
+  Captured(TapeState<T>& state, std::span<const Variable<T>> x) : state_(state), pass_(state.pass) {
     const auto count = static_cast<std::uint32_t>(state.entries.size());
     for (std::uint32_t index = 0; index < count; ++index)
       if (state.entries[index].grad) gradients_.push_back(saved(index));
@@ -180,14 +208,21 @@ class Captured {
 };
 
 template <class T>
-std::vector<Variable<T>> array_gradients(const Variable<T>& y, std::span<const Variable<T>> x) {
-  TapeState<T>& state = y.state("gradients");
-  BackwardPass<T> pass(state, "gradients", reaches<T>(state, x));
+std::vector<Variable<T>> array_gradients(TapeState<T>& state, std::string_view op,
+                                         const Roots<T>& roots, std::span<const Variable<T>> x) {
   const Captured<T> captured(state, x);
-  if (pass.needs(y.index())) {
-    pass.seed(y.index(), nullptr);
-    pass.run();
+  BackwardPass<T> pass(state, op, reaches<T>(state, x));
+  for (std::size_t i = 0; i < roots.variables.size(); ++i) {
+    const std::uint32_t root = roots.variables[i].index();
+    if (!pass.needs(root)) continue;
+    if (roots.seeds[i].valid()) {
+      const Array<T> seed(roots.seeds[i].value());
+      pass.seed(root, &seed);
+    } else {
+      pass.seed(root, nullptr);
+    }
   }
+  pass.run();
   std::vector<Variable<T>> results;
   for (const Variable<T>& v : x) {
     const Shape shape = v.shape();
@@ -204,27 +239,100 @@ std::vector<Variable<T>> array_gradients(const Variable<T>& y, std::span<const V
 }
 
 }  // namespace
+
+template <class T>
+void extend_reached(const TapeState<T>& state, std::uint32_t first_node, std::vector<bool>& flags) {
+  flags.resize(state.entries.size());
+  for (std::size_t k = first_node; k < state.nodes.size(); ++k) {
+    const Node<T>& node = state.nodes[k];
+    bool any = false;
+    for (std::uint32_t i = 0; i < node.input_count; ++i)
+      any |= flags[state.edges[node.first_input + i]] && node.info->differentiable(i);
+    for (std::uint32_t j = 0; any && j < node.output_count; ++j)
+      flags[node.first_output + j] = true;
+  }
+}
+
+template <class T>
+TapeState<T>& check_sources(std::string_view op, const Variable<T>& y,
+                            std::span<const Variable<T>> x) {
+  TapeState<T>& state = y.state(op);
+  for (const Variable<T>& v : x) {
+    if (&v.state(op) != &state) state.throw_foreign(op);
+    if (!v.requires_grad()) throw_needs_no_gradient(state, op, v.index());
+  }
+  return state;
+}
+
+template <class T>
+void check_seed(std::string_view op, const Variable<T>& y, const Variable<T>& seed) {
+  TapeState<T>& state = y.state(op);
+  if (&seed.state(op) != &state) state.throw_foreign(op);
+  state.check_available(op, seed.index());
+  if (!(seed.shape() == y.shape()))
+    throw ShapeError(op, "the seed has shape " + seed.shape().str() + ", but '" + y.name() +
+                             "' has " + y.shape().str());
+}
+
+template <class T>
+std::vector<Variable<T>> seeded_gradients(TapeState<T>& state, std::string_view op,
+                                          const Roots<T>& roots, std::span<const Variable<T>> x,
+                                          GradientOptions options) {
+  return options.differentiable ? recorded_gradients(state, op, roots, x)
+                                : array_gradients(state, op, roots, x);
+}
+
 }  // namespace detail
 
 template <class T>
 std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
                                    GradientOptions options) {
-  detail::TapeState<T>& state = y.state("gradients");
-  for (const Variable<T>& v : x) {
-    if (&v.state("gradients") != &state) state.throw_foreign("gradients");
-    if (!v.requires_grad()) detail::throw_needs_no_gradient(state, "gradients", v.index());
-  }
+  detail::TapeState<T>& state = detail::check_sources("gradients", y, x);
   detail::check_root<T>(state, "gradients", y.index(), nullptr);
   return detail::attempt(state, [&] {
-    return options.differentiable ? detail::recorded_gradients(y, x)
-                                  : detail::array_gradients(y, x);
+    return detail::seeded_gradients<T>(state, "gradients", {{y}, {{}}}, x, options);
   });
 }
 
+template <class T>
+std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
+                                   const Variable<T>& seed, GradientOptions options) {
+  detail::TapeState<T>& state = detail::check_sources("gradients", y, x);
+  detail::check_seed("gradients", y, seed);
+  detail::check_depends(state, "gradients", y.index());
+  return detail::attempt(state, [&] {
+    return detail::seeded_gradients<T>(state, "gradients", {{y}, {seed}}, x, options);
+  });
+}
+
+template void detail::extend_reached(const TapeState<float>&, std::uint32_t, std::vector<bool>&);
+template void detail::extend_reached(const TapeState<double>&, std::uint32_t, std::vector<bool>&);
+template detail::TapeState<float>& detail::check_sources(std::string_view, const Variable<float>&,
+                                                         std::span<const Variable<float>>);
+template void detail::check_seed(std::string_view, const Variable<float>&, const Variable<float>&);
+template std::vector<Variable<float>> detail::seeded_gradients(TapeState<float>&, std::string_view,
+                                                               const Roots<float>&,
+                                                               std::span<const Variable<float>>,
+                                                               GradientOptions);
 template std::vector<Variable<float>> gradients(const Variable<float>&,
                                                 std::span<const Variable<float>>, GradientOptions);
+template std::vector<Variable<float>> gradients(const Variable<float>&,
+                                                std::span<const Variable<float>>,
+                                                const Variable<float>&, GradientOptions);
+template detail::TapeState<double>& detail::check_sources(std::string_view, const Variable<double>&,
+                                                          std::span<const Variable<double>>);
+template void detail::check_seed(std::string_view, const Variable<double>&,
+                                 const Variable<double>&);
+template std::vector<Variable<double>> detail::seeded_gradients(TapeState<double>&,
+                                                                std::string_view,
+                                                                const Roots<double>&,
+                                                                std::span<const Variable<double>>,
+                                                                GradientOptions);
 template std::vector<Variable<double>> gradients(const Variable<double>&,
                                                  std::span<const Variable<double>>,
                                                  GradientOptions);
+template std::vector<Variable<double>> gradients(const Variable<double>&,
+                                                 std::span<const Variable<double>>,
+                                                 const Variable<double>&, GradientOptions);
 
 }  // namespace tapestry

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "anomaly.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/variable.hpp"
 
 namespace tapestry::detail {
 namespace {
@@ -66,6 +68,8 @@ std::uint32_t TapeState<T>::add_leaf(const Shape& shape, Role role, bool require
 
 template <class T>
 std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
+  for (const WatchedAs<T>& leaf : watched_as)
+    if (leaf.parameter == &parameter) return leaf.entry;
   Entry<T> entry;
   entry.data = parameter.value().data();
   entry.parameter = &parameter;
@@ -77,7 +81,7 @@ std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
   entry.borrowed = true;
   if (!parameter.name().empty()) entry.name = names.intern(parameter.name());
   const auto index = static_cast<std::uint32_t>(entries.size());
-  watched_.push_back({index, entry.data, parameter.version()});
+  watched_.push_back({index, &parameter, entry.data, parameter.version()});
   entries.push_back(entry);
   return index;
 }
@@ -114,6 +118,7 @@ std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
     if (!put_off && !borrow(info, op, inputs.empty() ? none : inputs[0], first)) {
       for (std::size_t j = 0; j < count; ++j) entries[first + j].data = allocate(out_shapes_[j]);
       run_forward(info, op, inputs, first, count);
+      if (anomaly && !in_rule) check_results(*this, info, inputs, first);
     }
     return first;
   } catch (Error& error) {
@@ -308,6 +313,8 @@ void TapeState<T>::truncate(const Position& to, bool renumber) {
     if (nodes[i].op) arena.release(nodes[i].op, nodes[i].info->size);
   for (std::size_t i = to.attachments; i < attachments_.size(); ++i)
     arena.release(attachments_[i].data, attachments_[i].bytes);
+  if (!hooks.empty())
+    std::erase_if(hooks, [&](const GradientHook<T>& hook) { return hook.entry >= to.entries; });
   entries.resize(to.entries);
   nodes.resize(to.nodes);
   edges.resize(to.edges);
@@ -320,6 +327,7 @@ template <class T>
 void TapeState<T>::clear() {
   for (const std::uint32_t i : destructible_) nodes[i].info->destroy(nodes[i].op);
   destructible_.clear();
+  hooks.clear();
   entries.clear();
   nodes.clear();
   edges.clear();
@@ -359,7 +367,7 @@ template <class T>
 void TapeState<T>::check_watched(std::string_view op) const {
   for (const Watched& watched : watched_) {
     const Entry<T>& entry = entries[watched.entry];
-    const Parameter<T>& parameter = *entry.parameter;
+    const Parameter<T>& parameter = *watched.parameter;
     if (parameter.value().data() == watched.data && parameter.version() == watched.version &&
         parameter.shape() == entry.shape)
       continue;

@@ -111,6 +111,26 @@ Variable<T> Variable<T>::detach() const {
 }
 
 template <class T>
+Hook Variable<T>::add_hook(std::function<Variable(const Variable&)> hook) const {
+  detail::TapeState<T>& tape = state("register_hook");
+  if (!tape.entries[index_].requires_grad)
+    detail::throw_needs_no_gradient(tape, "register_hook", index_);
+  auto active = std::make_shared<bool>(true);
+  tape.hooks.push_back({index_, active, std::move(hook)});
+  tape.entries[index_].hooked = true;
+  return Hook(active);
+}
+
+template <class T>
+Variable<T> Variable<T>::retain_grad() const {
+  detail::TapeState<T>& tape = state("retain_grad");
+  if (!tape.entries[index_].requires_grad)
+    detail::throw_needs_no_gradient(tape, "retain_grad", index_);
+  tape.entries[index_].retain_grad = true;
+  return *this;
+}
+
+template <class T>
 bool Variable<T>::requires_grad() const {
   return state("requires_grad").entries[index_].requires_grad;
 }

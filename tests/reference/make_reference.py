@@ -12,6 +12,7 @@ Another version or processor may change the last digit of a result.
 Files, all in the folder of this script (their layout is described in tests/reference.hpp):
     layers.json                     RNN, LSTM, GRU, Linear, Embedding: values and gradients
     losses.json                     cross_entropy: values and gradients
+    losses_more.json                the other losses, and training steps with a gradient penalty
     optim.json                      SGD, Adam, clip_grad_norm_
     safetensors.json                the content of the two files below
     lstm_{float32,float64}.safetensors   state_dict of a two-layer torch.nn.LSTM
@@ -179,6 +180,114 @@ def loss_cases():
     return cases
 
 
+def two_operand_case(name, loss, shape, operands, options, extra=()):
+    """A loss of input and target; `operands` draws both, `extra` names arrays among the options."""
+    numbers = Numbers(name)
+    x, target = operands(numbers, shape)
+    inputs = {"input": x.requires_grad_(), "target": target.requires_grad_()}
+    weights = {n: numbers.uniform(*s, low=0.2, high=2.0) for n, s in extra}
+    output = loss(x, target, **options, **weights)
+    return case(options, with_gradients(inputs, {"output": output}, numbers) | weights)
+
+
+def any_numbers(numbers, shape):
+    return numbers.uniform(*shape, low=-2, high=2), numbers.uniform(*shape, low=-2, high=2)
+
+
+def logits_and_probabilities(numbers, shape):
+    return numbers.uniform(*shape, low=-3, high=3), numbers.uniform(*shape, low=0, high=1)
+
+
+def log_distributions(numbers, shape):
+    x, target = any_numbers(numbers, shape)
+    return torch.log_softmax(x, -1), torch.log_softmax(target, -1)
+
+
+def distributions(numbers, shape):
+    x, target = log_distributions(numbers, shape)
+    return x, target.exp()
+
+
+def nll_case(name, shape, reduction, ignore_index, weighted):
+    numbers = Numbers(name)
+    classes = shape[-1]
+    x = torch.log_softmax(numbers.uniform(*shape, low=-2, high=2), -1).requires_grad_()
+    targets = numbers.below(classes, *shape[:-1])
+    inputs = {"input": x, "targets": targets}
+    options = dict(reduction=reduction)
+    weight = None
+    if weighted:
+        inputs["weight"] = weight = numbers.uniform(classes, low=0.2, high=2.0)
+    if ignore_index is not None:
+        options["ignore_index"] = ignore_index
+        targets.view(-1)[::3] = ignore_index
+    loss = torch.nn.functional.nll_loss(x.reshape(-1, classes), targets.reshape(-1), weight=weight,
+                                        **options)
+    output = loss.reshape(shape[:-1]) if reduction == "none" else loss
+    return case(options, with_gradients(inputs, {"output": output}, numbers))
+
+
+def penalty_case(module, parameters, x, target, steps=3, rate=0.1, factor=0.7):
+    """SGD on mse + factor mean (|d sum(output) / d x| - 1)^2, the norm over the last axis."""
+    arrays = {n: p.detach().clone() for n, p in parameters.items()} | {"input": x, "target": target}
+    for step in range(1, steps + 1):
+        x = x.detach().requires_grad_()
+        output = module(x)
+        slope, = torch.autograd.grad(output.sum(), x, create_graph=True)
+        penalty = ((slope.square().sum(-1).sqrt() - 1) ** 2).mean()
+        loss = torch.nn.functional.mse_loss(output, target) + factor * penalty
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        arrays[f"loss/{step}"] = loss
+        with torch.no_grad():
+            for (n, p), g in zip(parameters.items(), gradients):
+                p -= rate * g
+                arrays[f"{n}/{step}"] = p.detach().clone()
+    return case(dict(steps=steps, learning_rate=rate, factor=factor), arrays)
+
+
+def penalty_cases():
+    numbers = Numbers("gradient_penalty/mlp")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2))
+    parameters = fill(module, numbers)
+    yield "gradient_penalty/mlp", penalty_case(module, parameters, numbers.uniform(6, 3),
+                                               numbers.uniform(6, 2))
+    numbers = Numbers("gradient_penalty/lstm")
+    module = torch.nn.LSTM(3, 4, num_layers=2)
+    parameters = fill(module, numbers)
+    yield "gradient_penalty/lstm", penalty_case(lambda x: module(x)[0], parameters,
+                                                numbers.uniform(5, 2, 3), numbers.uniform(5, 2, 4))
+
+
+def more_loss_cases():
+    functional = torch.nn.functional
+    shape = (4, 2, 3)
+    cases = {}
+    for reduction in ("mean", "sum", "none"):
+        base = dict(reduction=reduction)
+        plain = [("mse_loss", functional.mse_loss, any_numbers, {}, ()),
+                 ("l1_loss", functional.l1_loss, any_numbers, {}, ()),
+                 ("huber_loss", functional.huber_loss, any_numbers, {}, ()),
+                 ("huber_loss/delta", functional.huber_loss, any_numbers, dict(delta=0.6), ()),
+                 ("kl_div", functional.kl_div, distributions, {}, ()),
+                 ("kl_div/log_target", functional.kl_div, log_distributions,
+                  dict(log_target=True), ())]
+        logits = functional.binary_cross_entropy_with_logits
+        for extra in ((), (("weight", (2, 1)),), (("pos_weight", (3,)),),
+                      (("weight", shape), ("pos_weight", (3,)))):
+            name = "/".join(("bce",) + tuple(n for n, _ in extra))
+            plain.append((name, logits, logits_and_probabilities, {}, extra))
+        for name, loss, operands, options, extra in plain:
+            name = f"{name}/{reduction}"
+            cases[name] = two_operand_case(name, loss, shape, operands, base | options, extra)
+        for ignore, weighted in itertools.product((None, -100, 2), (False, True)):
+            name = "nll_loss" + f"/ignore_{ignore}" * (ignore is not None) + "/weight" * weighted
+            name += f"/{reduction}"
+            cases[name] = nll_case(name, (7, 5), reduction, ignore, weighted)
+        name = f"nll_loss/rank_3/{reduction}"
+        cases[name] = nll_case(name, (4, 2, 5), reduction, None, False)
+    return cases | dict(penalty_cases())
+
+
 TORCH_NAMES = dict(learning_rate="lr", epsilon="eps")
 OPTIMIZERS = {
     "sgd/plain": (torch.optim.SGD, dict(learning_rate=0.1)),
@@ -274,5 +383,6 @@ def safetensors_cases():
 if __name__ == "__main__":
     write("layers.json", layer_cases())
     write("losses.json", loss_cases())
+    write("losses_more.json", more_loss_cases())
     write("optim.json", optim_cases())
     write("safetensors.json", safetensors_cases())

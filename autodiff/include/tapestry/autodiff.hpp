@@ -4,6 +4,8 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/check.hpp"
+#include "tapestry/autodiff/checkpoint.hpp"
+#include "tapestry/autodiff/derivatives.hpp"
 #include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"

@@ -52,6 +52,11 @@ class GradientError : public Error {
   using Error::Error;
 };
 
+/// A result or gradient that is not finite, found by a tape that looks for them.
+class AnomalyError : public Error {
+  using Error::Error;
+};
+
 /// A file that cannot be read or written, or whose content does not fit.
 class FileError : public Error {
   using Error::Error;

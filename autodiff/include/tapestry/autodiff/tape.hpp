@@ -108,6 +108,13 @@ class Tape {
   [[nodiscard]] bool retains_all() const { return state_->retain_all; }
   void retain_all(bool on = true) { state_->retain_all = on; }
 
+  /// Whether every result and every gradient is checked for being finite. The first that is not
+  /// gives an AnomalyError naming the op, the place, and the inputs with their shapes and whether
+  /// they are finite. Meant for finding trouble: each number is read once more. Leaves are not
+  /// checked, since an infinite constant can be meant. Costs nothing when off, as it is at first.
+  [[nodiscard]] bool detects_anomaly() const { return state_->anomaly; }
+  void detect_anomaly(bool on = true) { state_->anomaly = on; }
+
   /// Gradients of sum_i sum(seeds[i] * roots[i]) in one pass. An empty `seeds` means ones, and
   /// then all roots must be scalars. Throws GradientError, ShapeError, StaleVariable.
   void backward(std::span<const Variable<T>> roots, std::span<const Array<T>> seeds = {});

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/hook.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -84,6 +88,32 @@ class Variable {
   /// The same value as a constant: gradients stop here. No copy is made.
   [[nodiscard]] Variable detach() const;
 
+  /// Calls `hook(gradient)` in each backward pass that reaches this variable, once, when its
+  /// gradient in that pass is complete: for a result, before it flows on to what it was computed
+  /// from; for a leaf, at the end of the pass and before it is added to what earlier passes left.
+  /// For a watched parameter the gradient is that of this use. A hook that returns a variable
+  /// replaces the gradient by it; one that returns nothing observes. Several run in the order they
+  /// were registered. Hooks also take part in `gradients`, and are recorded with it. They last
+  /// until the tape is cleared, and must not run a backward pass of the tape. GradientError when
+  /// this variable needs no gradient; backward throws ShapeError when a replacement has another
+  /// shape.
+  template <std::invocable<const Variable&> F>
+  Hook register_hook(F hook) const {
+    if constexpr (std::is_void_v<std::invoke_result_t<F&, const Variable&>>) {
+      return add_hook([hook = std::move(hook)](const Variable& gradient) mutable {
+        hook(gradient);
+        return Variable();
+      });
+    } else {
+      return add_hook(std::move(hook));
+    }
+  }
+
+  /// Keeps the gradient in backward even when no variable refers to this value any more, for
+  /// drawings and other readers of the tape. Returns the same variable. GradientError when it needs
+  /// no gradient.
+  Variable retain_grad() const;  // NOLINT(modernize-use-nodiscard)
+
   /// Whether gradients flow through this variable.
   [[nodiscard]] bool requires_grad() const;
 
@@ -101,6 +131,7 @@ class Variable {
 
  private:
   [[noreturn]] void throw_invalid(std::string_view op) const;
+  Hook add_hook(std::function<Variable(const Variable&)> hook) const;
 
   detail::TapeState<T>* state_ = nullptr;
   std::uint32_t index_ = 0;

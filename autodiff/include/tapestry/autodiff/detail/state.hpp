@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +54,7 @@ struct Entry {
   bool retain_grad : 1 = false;
   bool pending : 1 = false;   // inside a rule: not computed yet, its destination is not known
   bool released : 1 = false;  // backward gave the value's memory back
+  bool hooked : 1 = false;    // there may be hooks on the gradient
 
   [[nodiscard]] std::size_t bytes() const { return shape.size() * sizeof(T); }
 };
@@ -66,6 +69,22 @@ struct Node {
   std::uint32_t first_output = 0;  // into `entries`
   std::uint32_t output_count = 0;
   std::uint32_t scope = 0;
+};
+
+/// What a user wants to do with the gradient of an entry: returns what takes its place, or an empty
+/// handle.
+template <class T>
+struct GradientHook {
+  std::uint32_t entry = 0;
+  std::shared_ptr<bool> active;
+  std::function<Variable<T>(const Variable<T>&)> call;
+};
+
+/// The leaf that stands for a parameter while a segment is run again.
+template <class T>
+struct WatchedAs {
+  Parameter<T>* parameter = nullptr;
+  std::uint32_t entry = 0;
 };
 
 struct ScopeEntry {
@@ -214,6 +233,8 @@ class TapeState {
   std::vector<Entry<T>> entries;
   std::vector<Node<T>> nodes;
   std::vector<std::uint32_t> edges;  // inputs of all nodes, one after another
+  std::vector<GradientHook<T>> hooks;
+  std::vector<WatchedAs<T>> watched_as;  // usually empty
   Names names;
   Scopes scopes;
   Arena arena;
@@ -225,6 +246,7 @@ class TapeState {
   bool primitive = false;   // fused ops are recorded as their expansion
   bool retain_all = false;  // backward keeps every value and gradient
   bool in_rule = false;     // a gradient rule is running, and not recording
+  bool anomaly = false;     // every result and gradient is checked for being finite
   [[nodiscard]] std::uint64_t handle_total() const { return handle_total_; }
 
  private:
@@ -234,6 +256,7 @@ class TapeState {
   };
   struct Watched {
     std::uint32_t entry;
+    const Parameter<T>* parameter;
     const T* data;
     std::uint64_t version;
   };

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Loss functions, with the meaning they have in torch.nn.functional, except that two operands must
+// have one shape where PyTorch would broadcast them with a warning. `Reduction::mean` is over all
+// elements (NaN over none) if nothing else is said. They are made of other ops, so all of their
+// operands have gradients, of any order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/ops/cross_entropy.hpp"
+#include "tapestry/autodiff/ops/number.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry {
+
+struct LossOptions {
+  Reduction reduction = Reduction::mean;
+};
+
+/// Squared error (x - target)². ShapeError when the shapes differ.
+template <class T>
+Variable<T> mse_loss(const Variable<T>& x, const Variable<T>& target, LossOptions options = {});
+
+/// Absolute error |x - target|; its gradient at 0 is 0. ShapeError when the shapes differ.
+template <class T>
+Variable<T> l1_loss(const Variable<T>& x, const Variable<T>& target, LossOptions options = {});
+
+struct HuberOptions {
+  Reduction reduction = Reduction::mean;
+  /// Where the parabola ends and the straight line begins.
+  double delta = 1;
+};
+
+/// Huber's loss: d²/2 where d = |x - target| < delta, delta (d - delta / 2) beyond.
+/// ShapeError when the shapes differ, ArgumentError unless delta is positive.
+template <class T>
+Variable<T> huber_loss(const Variable<T>& x, const Variable<T>& target, HuberOptions options = {});
+
+template <class T>
+struct BinaryCrossEntropyOptions {
+  Reduction reduction = Reduction::mean;
+  /// Factor of each element; broadcasts to the shape of the logits. None means 1.
+  std::optional<Array<T>> weight = std::nullopt;
+  /// Factor of the positive part, usually one for each class; broadcasts likewise.
+  std::optional<Array<T>> pos_weight = std::nullopt;
+};
+
+/// Cross entropy of sigmoid(logits) against probabilities, without overflow:
+/// -w (p t log(sigmoid(x)) + (1 - t) log(1 - sigmoid(x))). The mean is over elements, whatever
+/// their weight. ShapeError when the shapes differ or a weight does not broadcast to them.
+template <class T>
+Variable<T> binary_cross_entropy_with_logits(
+    const Variable<T>& logits, const Variable<T>& target,
+    const BinaryCrossEntropyOptions<std::type_identity_t<T>>& options = {});
+
+template <class T>
+struct NllOptions {
+  /// `mean` divides by the weight of the targets that are not ignored.
+  Reduction reduction = Reduction::mean;
+  /// Targets with this value do not count.
+  std::int64_t ignore_index = -100;
+  /// Weight of each class, (V); none means 1.
+  std::optional<Array<T>> weight = std::nullopt;
+};
+
+/// Negative log likelihood: -weight[t] x[..., t] for log-probabilities x (..., V), as log_softmax
+/// gives them, and class numbers t (...) in [0, V). ShapeError, IndexError (naming the first bad
+/// target). `softmax_cross_entropy` does both steps in one.
+template <class T>
+Variable<T> nll_loss(const Variable<T>& log_probabilities, const Indices& targets,
+                     const NllOptions<std::type_identity_t<T>>& options = {});
+
+struct KlOptions {
+  /// For the divergence of distributions, averaged over a batch (PyTorch's "batchmean"), take the
+  /// sum and divide by the batch size: `mean` divides by the number of elements.
+  Reduction reduction = Reduction::mean;
+  /// The target holds log-probabilities, too.
+  bool log_target = false;
+};
+
+/// Kullback-Leibler divergence of `target` from exp(x), for log-probabilities x: target
+/// (log(target) - x). Elements with target 0 count 0, even where x is -infinity, and have gradient
+/// 0 by the target. ShapeError when the shapes differ.
+template <class T>
+Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions options = {});
+
+}  // namespace tapestry

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "anomaly.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry::detail {
+namespace {
+
+/// "element (1, 2) is nan": the first that is not finite.
+template <class T>
+std::string first_bad(const T* data, const Shape& shape) {
+  const T* bad = std::find_if(data, data + shape.size(), [](T x) { return !std::isfinite(x); });
+  auto flat = static_cast<std::size_t>(bad - data);
+  Shape position = shape;
+  for (std::size_t i = shape.rank(); i-- > 0; flat /= shape[i]) position[i] = flat % shape[i];
+  const char* what = std::isnan(*bad) ? "nan" : *bad > 0 ? "inf" : "-inf";
+  return "element " + position.str() + " is " + what;
+}
+
+/// "'x' (2, 3) finite".
+template <class T>
+std::string state_of(const TapeState<T>& state, std::uint32_t index, const T* data) {
+  const Entry<T>& entry = state.entries[index];
+  const char* how = !data                                  ? "no longer kept"
+                    : all_finite(data, entry.shape.size()) ? "finite"
+                                                           : "not finite";
+  return "'" + state.display_name(index) + "' " + entry.shape.str() + " " + how;
+}
+
+template <class T>
+std::string inputs_text(const TapeState<T>& state, std::span<const std::uint32_t> inputs) {
+  std::string text = "; inputs: ";
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    text += (i ? ", " : "") + state_of<T>(state, inputs[i], state.entries[inputs[i]].data);
+  return text;
+}
+
+}  // namespace
+
+template <class T>
+bool all_finite(const T* data, std::size_t size) {
+  return std::all_of(data, data + size, [](T x) { return std::isfinite(x); });
+}
+
+template <class T>
+void check_results(const TapeState<T>& state, const OpInfo<T>& info,
+                   std::span<const std::uint32_t> inputs, std::uint32_t first_output) {
+  for (std::size_t index = first_output; index < state.entries.size(); ++index) {
+    const Entry<T>& entry = state.entries[index];
+    if (all_finite(entry.data, entry.shape.size())) continue;
+    throw AnomalyError(info.name, "the result " + entry.shape.str() +
+                                      " is not finite: " + first_bad(entry.data, entry.shape) +
+                                      inputs_text(state, inputs));
+  }
+}
+
+template <class T>
+void check_seed_finite(const TapeState<T>& state, std::string_view op, std::uint32_t root,
+                       const Array<T>& seed) {
+  const Shape& shape = state.entries[root].shape;
+  if (!all_finite(seed.data(), shape.size()))
+    throw AnomalyError(op, "the seed of '" + state.display_name(root) + "' " + shape.str() +
+                               " is not finite: " + first_bad(seed.data(), shape));
+}
+
+template <class T>
+void throw_bad_gradient(const TapeState<T>& state, const Node<T>& node, std::uint32_t slot,
+                        const T* gradient, const T* result_gradient) {
+  const std::uint32_t input = state.edges[node.first_input + slot];
+  const Shape& shape = state.entries[input].shape;
+  const std::string result = state_of<T>(state, node.first_output, result_gradient);
+  AnomalyError error(
+      node.info->name,
+      "the gradient by input " + std::to_string(slot) + ", '" + state.display_name(input) + "' " +
+          shape.str() + ", is not finite: " + first_bad(gradient, shape) +
+          "; gradient of the result " + result +
+          inputs_text<T>(state, {state.edges.data() + node.first_input, node.input_count}));
+  error.add_place(state.scopes.path(node.scope));
+  throw error;
+}
+
+template bool all_finite(const float*, std::size_t);
+template void check_results(const TapeState<float>&, const OpInfo<float>&,
+                            std::span<const std::uint32_t>, std::uint32_t);
+template void check_seed_finite(const TapeState<float>&, std::string_view, std::uint32_t,
+                                const Array<float>&);
+template void throw_bad_gradient(const TapeState<float>&, const Node<float>&, std::uint32_t,
+                                 const float*, const float*);
+template bool all_finite(const double*, std::size_t);
+template void check_results(const TapeState<double>&, const OpInfo<double>&,
+                            std::span<const std::uint32_t>, std::uint32_t);
+template void check_seed_finite(const TapeState<double>&, std::string_view, std::uint32_t,
+                                const Array<double>&);
+template void throw_bad_gradient(const TapeState<double>&, const Node<double>&, std::uint32_t,
+                                 const double*, const double*);
+
+}  // namespace tapestry::detail

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "hooks.hpp"
+
+#include <functional>
+#include <vector>
+
+#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/op.hpp"
+
+namespace tapestry::detail {
+
+template <class T>
+Variable<T> call_hooks(TapeState<T>& state, std::uint32_t index, const Variable<T>& gradient) {
+  // A hook may register another, or remove one: what runs is settled before.
+  std::vector<GradientHook<T>> hooks;
+  for (const GradientHook<T>& hook : state.hooks)
+    if (hook.entry == index) hooks.push_back(hook);
+  Variable<T> current = gradient;
+  for (const GradientHook<T>& hook : hooks) {
+    if (!*hook.active) continue;
+    const Variable<T> returned = hook.call(current);
+    if (!returned.valid()) continue;
+    static_cast<void>(operand("register_hook", state, returned));
+    if (!(returned.shape() == current.shape()))
+      throw ShapeError("register_hook", "a hook of '" + state.display_name(index) +
+                                            "' returned a gradient of shape " +
+                                            returned.shape().str() + ", not " +
+                                            current.shape().str());
+    current = returned;
+  }
+  return current;
+}
+
+template <class T>
+void drop_removed_hooks(TapeState<T>& state) {
+  std::erase_if(state.hooks, [](const GradientHook<T>& hook) { return !*hook.active; });
+}
+
+template Variable<float> call_hooks(TapeState<float>&, std::uint32_t, const Variable<float>&);
+template Variable<double> call_hooks(TapeState<double>&, std::uint32_t, const Variable<double>&);
+template void drop_removed_hooks(TapeState<float>&);
+template void drop_removed_hooks(TapeState<double>&);
+
+}  // namespace tapestry::detail

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/autodiff/ops/gradient_control.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "ops/vocabulary.hpp"
+
+namespace tapestry {
+namespace {
+
+struct ScaleGradient {  // y = x, with the gradient of factor x
+  static constexpr auto name = "scale_gradient";
+  static constexpr Saves saves = save_nothing;
+  double factor;
+  auto forward(const auto& x) const { return x; }
+  auto backward(const auto& g, const auto&, const auto&) const { return g * factor; }
+  static bool alias(const Shape&, std::size_t& offset) {
+    offset = 0;
+    return true;
+  }
+  [[nodiscard]] std::string attributes() const { return "factor=" + detail::number(factor); }
+};
+
+}  // namespace
+
+template <class T>
+Variable<T> scale_gradient(const Variable<T>& x, double factor) {
+  return detail::attempt("scale_gradient", x, [&] {
+    if (!std::isfinite(factor))
+      throw ArgumentError("scale_gradient",
+                          "the factor must be finite, not " + std::to_string(factor));
+    return detail::apply_op(ScaleGradient{factor}, x);
+  });
+}
+
+template Variable<float> scale_gradient(const Variable<float>&, double);
+template Variable<double> scale_gradient(const Variable<double>&, double);
+
+}  // namespace tapestry
