@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs what is missing, builds and runs all tests, then the unit tests under sanitizers, and
-# checks the format. The last line is "N passed, N failed".
+# Installs what is missing, builds and runs all tests, then the unit tests under sanitizers (the
+# random programs also against libtorch), and checks the format. The last line is "N passed, N failed".
 #   scripts/test.sh [--tidy]    --tidy: also run clang-tidy, which takes long
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 1
@@ -69,7 +69,7 @@ check_format() {
 
 check_tidy() { sources '*.cpp' | xargs -0 -n 1 -P "$jobs" clang-tidy --quiet -p build/ci; }
 
-tools=(clang-format)
+tools=(clang-format libtorch-dev)
 $tidy && tools+=(clang-tidy)
 
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
@@ -79,6 +79,8 @@ check "build (ci)" build ci
 run_tests ci
 check "build (asan)" build asan
 run_tests asan
+check "build (tsan)" build tsan
+run_tests tsan
 if $tidy; then check "clang-tidy" check_tidy; fi
 
 echo "$passed passed, $failed failed"

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <xsimd/xsimd.hpp>
 
 namespace tapestry::detail {
@@ -48,8 +49,17 @@ struct Pack {
     return Pack(xsimd::select(condition.v != Batch(T{0}), a.v, b.v));
   }
 
-  friend Pack exp(const Pack& x) { return Pack(xsimd::exp(x.v)); }
-  friend Pack log(const Pack& x) { return Pack(xsimd::log(x.v)); }
+  // xsimd 8 overflows too early, and knows no numbers below the smallest normal one.
+  friend Pack exp(const Pack& x) {
+    if (xsimd::any(xsimd::abs(x.v) > Batch(std::log(std::numeric_limits<T>::max()) - 1)))
+      return each(x, x, [](T a, T) { return std::exp(a); });
+    return Pack(xsimd::exp(x.v));
+  }
+  friend Pack log(const Pack& x) {
+    if (xsimd::any(x.v < Batch(std::numeric_limits<T>::min())))
+      return each(x, x, [](T a, T) { return std::log(a); });
+    return Pack(xsimd::log(x.v));
+  }
   friend Pack log1p(const Pack& x) { return Pack(xsimd::log1p(x.v)); }
   friend Pack expm1(const Pack& x) { return Pack(xsimd::expm1(x.v)); }
   friend Pack sqrt(const Pack& x) { return Pack(xsimd::sqrt(x.v)); }
