@@ -336,6 +336,24 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_may_return_several_results) {
   expect_close(as_values(dx.value()), {5, 9}, 0, "recorded");
 }
 
+BOOST_AUTO_TEST_CASE(a_checkpoint_may_ask_for_gradients) {
+  for (const bool record : {false, true}) {
+    expect_same_bits([&](bool checkpoints) {
+      Tape<double> tape;
+      const auto x = tape.variable(sample({700}, 0.5, 1.5), "x");
+      const auto penalised = [record](const auto& v) {
+        const auto y = sum(pow(v, 3) * exp(v));
+        const auto [slope] = gradients(y, {v}, {.differentiable = record});
+        return sum(square(slope) * v) + y;
+      };
+      const auto h = tanh(x);
+      const auto y = (checkpoints ? checkpoint(penalised, h) : penalised(h)) + sum(square(h));
+      y.backward();
+      return std::vector<Values>{Values(y.value()), Values(x.grad())};
+    });
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_a_checkpoint_cannot_do_it_says) {
   Tape<double> tape;
   Tape<double> other;

@@ -10,6 +10,7 @@
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"
 #include "tapestry/autodiff/graph.hpp"
+#include "tapestry/autodiff/memory_report.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/parameter.hpp"
