@@ -12,29 +12,13 @@
 #include <sstream>
 #include <string>
 
-#include "op_table/activations.hpp"
-#include "op_table/elementwise.hpp"
-#include "op_table/matrices.hpp"
-#include "op_table/rearrangements.hpp"
-#include "op_table/reductions.hpp"
-#include "op_table/structure.hpp"
+#include "op_table/all.hpp"
 
 namespace tapestry::test {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 const double nan_value = std::numeric_limits<double>::quiet_NaN();
-
-const Cases& op_table() {
-  static const Cases cases = [] {
-    Cases all;
-    for (const Cases& part : {elementwise_cases(), activation_cases(), reduction_cases(),
-                              structure_cases(), rearrangement_cases(), matrix_cases()})
-      all.insert(all.end(), part.begin(), part.end());
-    return all;
-  }();
-  return cases;
-}
 
 BOOST_DATA_TEST_CASE(derivatives, boost::unit_test::data::make(op_table()), op) { expect_grad(op); }
 
@@ -62,7 +46,7 @@ BOOST_AUTO_TEST_CASE(every_op_is_in_the_table) {
   for (const GradCase& op : op_table()) tested.insert(op.name);
   std::set<std::string> existing = defined_ops();
   BOOST_TEST(existing.size() > 30u);  // the sources were found
-  for (const std::string& name : registered_ops()) existing.insert(name);
+  for (const OpDescription& op : registered_ops()) existing.insert(op.name);
   for (const std::string& name : existing)
     BOOST_CHECK_MESSAGE(tested.contains(name), "op '" + name + "' is not in the table");
   for (const std::string& name : tested)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +11,7 @@ namespace {
 
 struct Registry {
   std::mutex mutex;
-  std::set<std::string, std::less<>> names;
+  std::map<std::string, OpDescription, std::less<>> ops;
 };
 
 Registry& registry() {
@@ -21,17 +21,20 @@ Registry& registry() {
 
 }  // namespace
 
-bool detail::register_op(std::string_view name) {
+bool detail::register_op(std::string_view name, std::string_view formula, std::string_view shapes) {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
-  all.names.emplace(name);
+  all.ops.try_emplace(std::string(name),
+                      OpDescription{std::string(name), std::string(formula), std::string(shapes)});
   return true;
 }
 
-std::vector<std::string> registered_ops() {
+std::vector<OpDescription> registered_ops() {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
-  return {all.names.begin(), all.names.end()};
+  std::vector<OpDescription> ops;
+  for (const auto& [name, description] : all.ops) ops.push_back(description);
+  return ops;
 }
 
 }  // namespace tapestry

@@ -9,8 +9,9 @@
 namespace tapestry {
 namespace {
 
-struct Erf {  // y = 2 / √π ∫ e^-t² dt from 0 to x
+struct Erf {
   static constexpr auto name = "erf";
+  static constexpr auto formula = "y = 2 / √π ∫ e^-t² dt from 0 to x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return erf(x); }
   auto backward(const auto& g, const auto&, const auto& x) const {
@@ -18,8 +19,10 @@ struct Erf {  // y = 2 / √π ∫ e^-t² dt from 0 to x
   }
 };
 
-struct Gelu {  // y = x Φ(x), with the normal distribution Φ (Hendrycks and Gimpel 2016)
+struct Gelu {
   static constexpr auto name = "gelu";
+  static constexpr auto formula =
+      "y = x Φ(x), with the normal distribution Φ (Hendrycks and Gimpel 2016)";
   static constexpr Saves saves = save_inputs;
   static auto cumulative(const auto& x) { return 0.5 + 0.5 * erf(x * (0.5 * std::numbers::sqrt2)); }
   static auto density(const auto& x) {
@@ -31,8 +34,9 @@ struct Gelu {  // y = x Φ(x), with the normal distribution Φ (Hendrycks and Gi
   }
 };
 
-struct Silu {  // y = x sigmoid(x)
+struct Silu {
   static constexpr auto name = "silu";
+  static constexpr auto formula = "y = x sigmoid(x)";
   auto forward(const auto& x) const { return x * sigmoid(x); }
   auto backward(const auto& g, const auto& y, const auto& x) const {
     const auto s = sigmoid(x);
@@ -40,8 +44,9 @@ struct Silu {  // y = x sigmoid(x)
   }
 };
 
-struct Elu {  // y = x where x > 0, else a (e^x - 1)
+struct Elu {
   static constexpr auto name = "elu";
+  static constexpr auto formula = "y = x where x > 0, else a (e^x - 1)";
   static constexpr Saves saves = save_inputs;
   double a;
   auto forward(const auto& x) const { return where(x > 0.0, x, a * expm1(minimum(x, 0.0))); }
@@ -51,8 +56,9 @@ struct Elu {  // y = x where x > 0, else a (e^x - 1)
   [[nodiscard]] std::string attributes() const { return "alpha=" + detail::number(a); }
 };
 
-struct LeakyRelu {  // y = x where x > 0, else s x
+struct LeakyRelu {
   static constexpr auto name = "leaky_relu";
+  static constexpr auto formula = "y = x where x > 0, else s x";
   static constexpr Saves saves = save_inputs;
   double s;
   auto forward(const auto& x) const { return where(x > 0.0, x, s * x); }
@@ -62,8 +68,9 @@ struct LeakyRelu {  // y = x where x > 0, else s x
   [[nodiscard]] std::string attributes() const { return "slope=" + detail::number(s); }
 };
 
-struct HardTanh {  // y = x, but at least -1 and at most 1
+struct HardTanh {
   static constexpr auto name = "hard_tanh";
+  static constexpr auto formula = "y = x, but at least -1 and at most 1";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return minimum(maximum(x, -1.0), 1.0); }
   auto backward(const auto& g, const auto&, const auto& x) const {
@@ -71,8 +78,9 @@ struct HardTanh {  // y = x, but at least -1 and at most 1
   }
 };
 
-struct HardSigmoid {  // y = x / 6 + 1/2, but at least 0 and at most 1
+struct HardSigmoid {
   static constexpr auto name = "hard_sigmoid";
+  static constexpr auto formula = "y = x / 6 + 1/2, but at least 0 and at most 1";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return minimum(maximum(x / 6.0 + 0.5, 0.0), 1.0); }
   auto backward(const auto& g, const auto&, const auto& x) const {
@@ -80,8 +88,9 @@ struct HardSigmoid {  // y = x / 6 + 1/2, but at least 0 and at most 1
   }
 };
 
-struct HardSwish {  // y = x hard_sigmoid(x)
+struct HardSwish {
   static constexpr auto name = "hard_swish";
+  static constexpr auto formula = "y = x hard_sigmoid(x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return x * minimum(maximum(x / 6.0 + 0.5, 0.0), 1.0); }
   auto backward(const auto& g, const auto&, const auto& x) const {

@@ -7,24 +7,27 @@
 namespace tapestry {
 namespace {
 
-struct Add {  // y = a + b
+struct Add {
   static constexpr auto name = "add";
+  static constexpr auto formula = "y = a + b";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a + b; }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
   auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
 };
 
-struct Subtract {  // y = a - b
+struct Subtract {
   static constexpr auto name = "subtract";
+  static constexpr auto formula = "y = a - b";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a - b; }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
   auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return -g; }
 };
 
-struct Multiply {  // y = a b
+struct Multiply {
   static constexpr auto name = "multiply";
+  static constexpr auto formula = "y = a b";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return a * b; }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
@@ -35,8 +38,9 @@ struct Multiply {  // y = a b
   }
 };
 
-struct Divide {  // y = a / b
+struct Divide {
   static constexpr auto name = "divide";
+  static constexpr auto formula = "y = a / b";
   static constexpr Saves saves = {.output = true, .inputs = 0b10};
   auto forward(const auto& a, const auto& b) const { return a / b; }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
@@ -47,15 +51,17 @@ struct Divide {  // y = a / b
   }
 };
 
-struct Negative {  // y = -x
+struct Negative {
   static constexpr auto name = "negative";
+  static constexpr auto formula = "y = -x";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& x) const { return -x; }
   auto backward(const auto& g, const auto&, const auto&) const { return -g; }
 };
 
-struct AddScalar {  // y = x + c
+struct AddScalar {
   static constexpr auto name = "add_scalar";
+  static constexpr auto formula = "y = x + c";
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x + c; }
@@ -63,8 +69,9 @@ struct AddScalar {  // y = x + c
   [[nodiscard]] std::string attributes() const { return "+ " + detail::number(c); }
 };
 
-struct SubtractFromScalar {  // y = c - x
+struct SubtractFromScalar {
   static constexpr auto name = "subtract_from_scalar";
+  static constexpr auto formula = "y = c - x";
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return c - x; }
@@ -72,8 +79,9 @@ struct SubtractFromScalar {  // y = c - x
   [[nodiscard]] std::string attributes() const { return detail::number(c) + " -"; }
 };
 
-struct MultiplyScalar {  // y = c x
+struct MultiplyScalar {
   static constexpr auto name = "multiply_scalar";
+  static constexpr auto formula = "y = c x";
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x * c; }
@@ -81,8 +89,9 @@ struct MultiplyScalar {  // y = c x
   [[nodiscard]] std::string attributes() const { return "* " + detail::number(c); }
 };
 
-struct DivideByScalar {  // y = x / c
+struct DivideByScalar {
   static constexpr auto name = "divide_by_scalar";
+  static constexpr auto formula = "y = x / c";
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x / c; }
@@ -90,8 +99,9 @@ struct DivideByScalar {  // y = x / c
   [[nodiscard]] std::string attributes() const { return "/ " + detail::number(c); }
 };
 
-struct DivideScalar {  // y = c / x
+struct DivideScalar {
   static constexpr auto name = "divide_scalar";
+  static constexpr auto formula = "y = c / x";
   double c;
   auto forward(const auto& x) const { return c / x; }
   auto backward(const auto& g, const auto& y, const auto& x) const { return -(g * y / x); }

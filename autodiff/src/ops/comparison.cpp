@@ -7,32 +7,37 @@
 namespace tapestry {
 namespace {
 
-struct Greater {  // y = 1 where a > b, else 0
+struct Greater {
   static constexpr auto name = "greater";
+  static constexpr auto formula = "y = 1 where a > b, else 0";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a > b; }
 };
 
-struct GreaterEqual {  // y = 1 where a >= b, else 0
+struct GreaterEqual {
   static constexpr auto name = "greater_equal";
+  static constexpr auto formula = "y = 1 where a >= b, else 0";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a >= b; }
 };
 
-struct Equal {  // y = 1 where a = b, else 0
+struct Equal {
   static constexpr auto name = "equal";
+  static constexpr auto formula = "y = 1 where a = b, else 0";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return equal(a, b); }
 };
 
-struct NotEqual {  // y = 0 where a = b, else 1
+struct NotEqual {
   static constexpr auto name = "not_equal";
+  static constexpr auto formula = "y = 0 where a = b, else 1";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return 1.0 - equal(a, b); }
 };
 
-struct Where {  // y = a where c is not 0, else b
+struct Where {
   static constexpr auto name = "where";
+  static constexpr auto formula = "y = a where c is not 0, else b";
   static constexpr Saves saves = save_input(0);
   auto forward(const auto& c, const auto& a, const auto& b) const { return where(c, a, b); }
   auto backward(Wrt<1>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
@@ -43,8 +48,9 @@ struct Where {  // y = a where c is not 0, else b
   }
 };
 
-struct MaskedFill {  // y = v where m is not 0, else x
+struct MaskedFill {
   static constexpr auto name = "masked_fill";
+  static constexpr auto formula = "y = v where m is not 0, else x";
   static constexpr Saves saves = save_input(1);
   double v;
   auto forward(const auto& x, const auto& m) const { return where(m, v, x); }

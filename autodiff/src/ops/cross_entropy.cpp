@@ -17,6 +17,8 @@ namespace {
 template <class T>
 struct SoftmaxCrossEntropy {
   static constexpr auto name = "softmax_cross_entropy";
+  static constexpr auto formula = "y = sum of w (logsumexp(x) - x[target]); smoothed, if asked for";
+  static constexpr auto shapes = "(..., V), targets (...) -> () or (...)";
   IndexView targets;
   const T* weight;  // (V), or null
   Reduction reduction;

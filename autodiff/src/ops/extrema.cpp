@@ -7,21 +7,24 @@
 namespace tapestry {
 namespace {
 
-struct Abs {  // y = |x|
+struct Abs {
   static constexpr auto name = "abs";
+  static constexpr auto formula = "y = |x|";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return abs(x); }
   auto backward(const auto& g, const auto&, const auto& x) const { return g * sign(x); }
 };
 
-struct Sign {  // y = -1, 0 or 1
+struct Sign {
   static constexpr auto name = "sign";
+  static constexpr auto formula = "y = -1, 0 or 1";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& x) const { return sign(x); }
 };
 
-struct Maximum {  // y = the larger of a and b; equal ones share the gradient
+struct Maximum {
   static constexpr auto name = "maximum";
+  static constexpr auto formula = "y = the larger of a and b; equal ones share the gradient";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return maximum(a, b); }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
@@ -32,8 +35,9 @@ struct Maximum {  // y = the larger of a and b; equal ones share the gradient
   }
 };
 
-struct Minimum {  // y = the smaller of a and b; equal ones share the gradient
+struct Minimum {
   static constexpr auto name = "minimum";
+  static constexpr auto formula = "y = the smaller of a and b; equal ones share the gradient";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return minimum(a, b); }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
@@ -44,8 +48,9 @@ struct Minimum {  // y = the smaller of a and b; equal ones share the gradient
   }
 };
 
-struct Clip {  // y = x, but at least low and at most high
+struct Clip {
   static constexpr auto name = "clip";
+  static constexpr auto formula = "y = x, but at least low and at most high";
   static constexpr Saves saves = save_inputs;
   double low;
   double high;

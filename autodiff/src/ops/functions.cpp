@@ -7,50 +7,57 @@
 namespace tapestry {
 namespace {
 
-struct Exp {  // y = e^x
+struct Exp {
   static constexpr auto name = "exp";
+  static constexpr auto formula = "y = e^x";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return exp(x); }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * y; }
 };
 
-struct Log {  // y = log x
+struct Log {
   static constexpr auto name = "log";
+  static constexpr auto formula = "y = log x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return log(x); }
   auto backward(const auto& g, const auto&, const auto& x) const { return g / x; }
 };
 
-struct Log1p {  // y = log(1 + x)
+struct Log1p {
   static constexpr auto name = "log1p";
+  static constexpr auto formula = "y = log(1 + x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return log1p(x); }
   auto backward(const auto& g, const auto&, const auto& x) const { return g / (1.0 + x); }
 };
 
-struct Expm1 {  // y = e^x - 1
+struct Expm1 {
   static constexpr auto name = "expm1";
+  static constexpr auto formula = "y = e^x - 1";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return expm1(x); }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * (y + 1.0); }
 };
 
-struct Sqrt {  // y = x^(1/2)
+struct Sqrt {
   static constexpr auto name = "sqrt";
+  static constexpr auto formula = "y = x^(1/2)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return sqrt(x); }
   auto backward(const auto& g, const auto& y, const auto&) const { return g / (2.0 * y); }
 };
 
-struct Square {  // y = x^2
+struct Square {
   static constexpr auto name = "square";
+  static constexpr auto formula = "y = x^2";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return x * x; }
   auto backward(const auto& g, const auto&, const auto& x) const { return g * (2.0 * x); }
 };
 
-struct PowScalar {  // y = x^p
+struct PowScalar {
   static constexpr auto name = "pow_scalar";
+  static constexpr auto formula = "y = x^p";
   static constexpr Saves saves = save_inputs;
   double p;
   auto forward(const auto& x) const { return pow(x, p); }
@@ -61,54 +68,63 @@ struct PowScalar {  // y = x^p
   [[nodiscard]] std::string attributes() const { return "exponent=" + detail::number(p); }
 };
 
-struct Pow {  // y = a^b; like PyTorch's, the gradients are 0 by a where b = 0, and by b where a = 0
+struct Pow {
   static constexpr auto name = "pow";
+  static constexpr auto formula = "y = a^b; like PyTorch's, the gradient by b is 0 where a = 0";
   auto forward(const auto& a, const auto& b) const { return pow(a, b); }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
-    return where(b, g * b * pow(a, b - 1.0), 0.0);
+    // 0 where both are 0; b = 0 alone is no reason, for the derivative by b is not 0 there.
+    const auto slope = g * b * pow(a, b - 1.0);
+    return where(a, slope, where(b, slope, 0.0));
   }
   auto backward(Wrt<1>, const auto& g, const auto& y, const auto& a, const auto&) const {
     return where(a, g * y * log(a), 0.0);
   }
 };
 
-struct Sin {  // y = sin x
+struct Sin {
   static constexpr auto name = "sin";
+  static constexpr auto formula = "y = sin x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return sin(x); }
   auto backward(const auto& g, const auto&, const auto& x) const { return g * cos(x); }
 };
 
-struct Cos {  // y = cos x
+struct Cos {
   static constexpr auto name = "cos";
+  static constexpr auto formula = "y = cos x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return cos(x); }
   auto backward(const auto& g, const auto&, const auto& x) const { return -(g * sin(x)); }
 };
 
-struct Tanh {  // y = tanh x
+struct Tanh {
   static constexpr auto name = "tanh";
+  static constexpr auto formula = "y = tanh x";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return tanh(x); }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * (1.0 - y * y); }
 };
 
-struct Sigmoid {  // y = 1 / (1 + e^-x)
+struct Sigmoid {
   static constexpr auto name = "sigmoid";
+  static constexpr auto formula = "y = 1 / (1 + e^-x)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return sigmoid(x); }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * (y * (1.0 - y)); }
 };
 
-struct Relu {  // y = max(x, 0)
+struct Relu {
   static constexpr auto name = "relu";
+  static constexpr auto formula = "y = max(x, 0)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return maximum(x, 0.0); }
   auto backward(const auto& g, const auto& y, const auto&) const { return where(y > 0.0, g, 0.0); }
 };
 
-struct Softplus {  // y = log(1 + e^x)
+struct Softplus {
   static constexpr auto name = "softplus";
+  static constexpr auto formula = "y = log(1 + e^x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return maximum(x, 0.0) + log1p(exp(-abs(x))); }
   auto backward(const auto& g, const auto&, const auto& x) const { return g * sigmoid(x); }

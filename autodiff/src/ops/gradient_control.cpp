@@ -9,8 +9,9 @@
 namespace tapestry {
 namespace {
 
-struct ScaleGradient {  // y = x, with the gradient of factor x
+struct ScaleGradient {
   static constexpr auto name = "scale_gradient";
+  static constexpr auto formula = "y = x; the gradient is multiplied by the factor";
   static constexpr Saves saves = save_nothing;
   double factor;
   auto forward(const auto& x) const { return x; }

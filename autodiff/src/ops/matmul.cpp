@@ -33,8 +33,11 @@ Variable<T> as_rows(const Variable<T>& x) {
   return reshape(x, {shape.part(0, shape.rank() - 1).size(), shape.back()});
 }
 
-struct MatMul {  // y = op(a) op(b), where op transposes the last two axes or does nothing
+struct MatMul {
   static constexpr auto name = "matmul";
+  static constexpr auto formula =
+      "y = op(a) op(b), where op transposes the last two axes or does nothing";
+  static constexpr auto shapes = "(..., n, m), (..., m, k) -> (..., n, k)";
   static constexpr Saves saves = save_inputs;
   static constexpr bool accumulates = true;
   bool ta = false;

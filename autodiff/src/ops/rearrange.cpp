@@ -11,8 +11,10 @@ namespace {
 using detail::apply_op;
 using detail::attempt;
 
-struct Flip {  // y = x in reverse order along axes
+struct Flip {
   static constexpr auto name = "flip";
+  static constexpr auto formula = "y = x in reverse order along axes";
+  static constexpr auto shapes = "(...) -> (...)";
   static constexpr Saves saves = save_nothing;
   std::uint32_t axes;
 
@@ -47,8 +49,10 @@ struct Flip {  // y = x in reverse order along axes
   }
 };
 
-struct Pad {  // y = value, with x at a place within
+struct Pad {
   static constexpr auto name = "pad";
+  static constexpr auto formula = "y = value, with x at a place within";
+  static constexpr auto shapes = "(n, ...) -> (before + n + after, ...)";
   static constexpr Saves saves = save_nothing;
   Shape shape;
   Shape before;
@@ -94,6 +98,7 @@ struct Pad {  // y = value, with x at a place within
 /// Matrices of which one side of a diagonal stays.
 template <class Op>
 struct Triangle {
+  static constexpr auto shapes = "(..., n, m) -> (..., n, m)";
   static constexpr Saves saves = save_nothing;
   std::int64_t diagonal;
 
@@ -126,18 +131,22 @@ struct Triangle {
   }
 };
 
-struct Tril : Triangle<Tril> {  // y = x where column <= row + diagonal, else 0
+struct Tril : Triangle<Tril> {
   static constexpr auto name = "tril";
+  static constexpr auto formula = "y = x where column <= row + diagonal, else 0";
   static constexpr std::int64_t lower = 1;
 };
 
-struct Triu : Triangle<Triu> {  // y = x where column >= row + diagonal, else 0
+struct Triu : Triangle<Triu> {
   static constexpr auto name = "triu";
+  static constexpr auto formula = "y = x where column >= row + diagonal, else 0";
   static constexpr std::int64_t lower = 0;
 };
 
-struct Cumsum {  // y = sum of x up to each element of an axis, or from it on
+struct Cumsum {
   static constexpr auto name = "cumsum";
+  static constexpr auto formula = "y = sum of x up to each element of an axis, or from it on";
+  static constexpr auto shapes = "(...) -> (...)";
   static constexpr Saves saves = save_nothing;
   std::size_t axis;
   bool reverse;

@@ -34,8 +34,9 @@ using detail::for_each_pair;
 using detail::Loops;
 using detail::Reduce;
 
-struct Sum : Reduce {  // y = sum of x
+struct Sum : Reduce {
   static constexpr auto name = "sum";
+  static constexpr auto formula = "y = sum of x";
   static constexpr Saves saves = save_nothing;
 
   template <class T>
@@ -46,8 +47,9 @@ struct Sum : Reduce {  // y = sum of x
   auto backward(const auto& g, const auto&, const auto& x) const { return expanded(g, x.shape()); }
 };
 
-struct Mean : Reduce {  // y = sum of x / n
+struct Mean : Reduce {
   static constexpr auto name = "mean";
+  static constexpr auto formula = "y = sum of x / n";
   static constexpr Saves saves = save_nothing;
 
   template <class T>
@@ -62,8 +64,9 @@ struct Mean : Reduce {  // y = sum of x / n
   }
 };
 
-struct LogSumExp : Reduce {  // y = log(sum of exp(x))
+struct LogSumExp : Reduce {
   static constexpr auto name = "logsumexp";
+  static constexpr auto formula = "y = log(sum of exp(x))";
 
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
@@ -82,7 +85,8 @@ struct LogSumExp : Reduce {  // y = log(sum of exp(x))
     for (std::size_t i = 0; i < y.size(); ++i) y.data[i] = std::log(y.data[i]) + largest[i];
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
-    return expanded(g, x.shape()) * exp(x - expanded(y, x.shape()));
+    const auto w = exp(x - expanded(y, x.shape()));  // does not add up to 1, since y is rounded
+    return expanded(g, x.shape()) * (w / detail::sum_over(w, axes));
   }
 };
 
@@ -100,8 +104,10 @@ Shape with_rank(const Shape& shape, std::size_t rank) {
   return result;
 }
 
-struct BroadcastTo {  // y = x repeated along axes of extent 1
+struct BroadcastTo {
   static constexpr auto name = "broadcast_to";
+  static constexpr auto formula = "y = x repeated along axes of extent 1";
+  static constexpr auto shapes = "(...) -> any shape that it broadcasts to";
   static constexpr Saves saves = save_nothing;
   Shape shape;
 
@@ -127,8 +133,11 @@ struct BroadcastTo {  // y = x repeated along axes of extent 1
   }
 };
 
-struct SumTo {  // y = x summed over the axes along which y's shape broadcasts to x's
+struct SumTo {
   static constexpr auto name = "sum_to";
+  static constexpr auto formula =
+      "y = x summed over the axes along which y's shape broadcasts to x's";
+  static constexpr auto shapes = "(...) -> any shape that broadcasts to it";
   static constexpr Saves saves = save_nothing;
   static constexpr bool accumulates = true;
   Shape shape;

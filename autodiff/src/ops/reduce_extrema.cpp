@@ -40,13 +40,15 @@ struct Extremum : Reduce {
   }
 };
 
-struct Max : Extremum<Max> {  // y = largest of x
+struct Max : Extremum<Max> {
   static constexpr auto name = "max";
+  static constexpr auto formula = "y = largest of x";
   static bool before(auto a, auto b) { return a > b; }
 };
 
-struct Min : Extremum<Min> {  // y = smallest of x
+struct Min : Extremum<Min> {
   static constexpr auto name = "min";
+  static constexpr auto formula = "y = smallest of x";
   static bool before(auto a, auto b) { return a < b; }
 };
 

@@ -29,6 +29,7 @@ inline std::string axes_text(std::uint32_t set) {
 
 /// Which axes a reduction is over, and whether they stay.
 struct Reduce {
+  static constexpr auto shapes = "(...) -> (...) without the axes, or with 1 in their place";
   std::uint32_t axes;
   bool keepdims;
 

@@ -8,8 +8,10 @@
 namespace tapestry {
 namespace {
 
-struct Reshape {  // y = x with other extents
+struct Reshape {
   static constexpr auto name = "reshape";
+  static constexpr auto formula = "y = x with other extents";
+  static constexpr auto shapes = "(...) -> (...) with as many elements";
   static constexpr Saves saves = save_nothing;
   Shape shape;  // one extent may be `rest`
 
@@ -49,8 +51,10 @@ struct Reshape {  // y = x with other extents
   }
 };
 
-struct Transpose {  // axis i of y is axis order[i] of x
+struct Transpose {
   static constexpr auto name = "transpose";
+  static constexpr auto formula = "axis i of y is axis order[i] of x";
+  static constexpr auto shapes = "(n0, n1, ...) -> (n[order[0]], n[order[1]], ...)";
   static constexpr Saves saves = save_nothing;
   Shape order;
 

@@ -55,8 +55,10 @@ struct Part {
   }
 };
 
-struct Slice : Part {  // y = a part of x
+struct Slice : Part {
   static constexpr auto name = "slice";
+  static constexpr auto formula = "y = a part of x";
+  static constexpr auto shapes = "(..., n, ...) -> (..., k, ...)";
   static constexpr Saves saves = save_nothing;
 
   [[nodiscard]] Shape infer(const Shape& x) const { return of(x); }
@@ -83,8 +85,10 @@ struct Slice : Part {  // y = a part of x
   }
 };
 
-struct SlicePut : Part {  // y = zeros, with x in place of a part
+struct SlicePut : Part {
   static constexpr auto name = "slice_put";
+  static constexpr auto formula = "y = zeros, with x in place of a part";
+  static constexpr auto shapes = "(..., k, ...) -> (..., n, ...)";
   static constexpr Saves saves = save_nothing;
   static constexpr bool accumulates = true;
   Shape shape;
@@ -102,8 +106,10 @@ struct SlicePut : Part {  // y = zeros, with x in place of a part
   }
 };
 
-struct Concatenate {  // y = x0, x1, ... one after another along an axis
+struct Concatenate {
   static constexpr auto name = "concatenate";
+  static constexpr auto formula = "y = x0, x1, ... one after another along an axis";
+  static constexpr auto shapes = "(..., n0, ...), (..., n1, ...), ... -> (..., n0 + n1 + ..., ...)";
   static constexpr Saves saves = save_nothing;
   std::size_t axis;
 
@@ -139,8 +145,10 @@ struct Concatenate {  // y = x0, x1, ... one after another along an axis
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
 };
 
-struct Stack {  // y = x0, x1, ... along a new axis
+struct Stack {
   static constexpr auto name = "stack";
+  static constexpr auto formula = "y = x0, x1, ... along a new axis";
+  static constexpr auto shapes = "k of (...) -> (..., k, ...)";
   static constexpr Saves saves = save_nothing;
   std::size_t axis;
 
@@ -167,8 +175,10 @@ struct Stack {  // y = x0, x1, ... along a new axis
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
 };
 
-struct Split {  // y0, y1, ... = equal parts of x along an axis
+struct Split {
   static constexpr auto name = "split";
+  static constexpr auto formula = "y0, y1, ... = equal parts of x along an axis";
+  static constexpr auto shapes = "(..., k n, ...) -> k of (..., n, ...)";
   static constexpr Saves saves = save_nothing;
   std::size_t axis;
   std::size_t sections;

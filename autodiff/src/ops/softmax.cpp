@@ -29,8 +29,10 @@ T largest(const T* x, std::size_t count, std::size_t stride) {
   return m;
 }
 
-struct Softmax {  // y = exp(x) / sum of exp(x)
+struct Softmax {
   static constexpr auto name = "softmax";
+  static constexpr auto formula = "y = exp(x) / sum of exp(x)";
+  static constexpr auto shapes = "(...) -> (...)";
   static constexpr Saves saves = save_output;
   std::size_t axis;
 
@@ -50,8 +52,10 @@ struct Softmax {  // y = exp(x) / sum of exp(x)
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
 };
 
-struct LogSoftmax {  // y = x - log(sum of exp(x))
+struct LogSoftmax {
   static constexpr auto name = "log_softmax";
+  static constexpr auto formula = "y = x - log(sum of exp(x))";
+  static constexpr auto shapes = "(...) -> (...)";
   static constexpr Saves saves = save_output;
   std::size_t axis;
 

@@ -14,8 +14,9 @@ using detail::apply_reduction;
 using detail::for_each_pair;
 using detail::Reduce;
 
-struct Prod : Reduce {  // y = product of x
+struct Prod : Reduce {
   static constexpr auto name = "prod";
+  static constexpr auto formula = "y = product of x";
   static constexpr Saves saves = save_inputs;
 
   template <class T>
@@ -90,8 +91,9 @@ struct Spread : Reduce {
   }
 };
 
-struct Var : Spread {  // y = sum of (x - mean of x)² / (n - ddof)
+struct Var : Spread {
   static constexpr auto name = "var";
+  static constexpr auto formula = "y = sum of (x - mean of x)² / (n - ddof)";
   static constexpr Saves saves = save_inputs;
 
   template <class T>
@@ -104,8 +106,9 @@ struct Var : Spread {  // y = sum of (x - mean of x)² / (n - ddof)
   }
 };
 
-struct Stddev : Spread {  // y = sqrt(var(x)); its gradient is 0 where y is
+struct Stddev : Spread {
   static constexpr auto name = "stddev";
+  static constexpr auto formula = "y = sqrt(var(x)); its gradient is 0 where y is";
 
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
@@ -118,8 +121,9 @@ struct Stddev : Spread {  // y = sqrt(var(x)); its gradient is 0 where y is
   }
 };
 
-struct Norm : Reduce {  // y = sqrt(sum of x²); its gradient is 0 where y is
+struct Norm : Reduce {
   static constexpr auto name = "norm";
+  static constexpr auto formula = "y = sqrt(sum of x²); its gradient is 0 where y is";
 
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {

@@ -54,8 +54,10 @@ Shape part_shape(const Shape& x, std::size_t axis, const Shape& indices) {
   return shape;
 }
 
-struct Take {  // y[.., i.., ..] = x[.., indices[i..], ..]
+struct Take {
   static constexpr auto name = "take";
+  static constexpr auto formula = "y[.., i.., ..] = x[.., indices[i..], ..]";
+  static constexpr auto shapes = "(..., n, ...), indices (k...) -> (..., k..., ...)";
   static constexpr Saves saves = save_nothing;
   IndexView indices;
   std::size_t axis;
@@ -77,8 +79,10 @@ struct Take {  // y[.., i.., ..] = x[.., indices[i..], ..]
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
 };
 
-struct ScatterAdd {  // y = zeros, with the parts of x added at the indices
+struct ScatterAdd {
   static constexpr auto name = "scatter_add";
+  static constexpr auto formula = "y = zeros, with the parts of x added at the indices";
+  static constexpr auto shapes = "(..., k..., ...), indices (k...) -> (..., n, ...)";
   static constexpr Saves saves = save_nothing;
   static constexpr bool accumulates = true;
   IndexView indices;

@@ -6,8 +6,9 @@
 // arithmetic. On arrays they run number by number in one fused loop; on variables the same text
 // records nodes, which gives the higher derivatives. Broadcasting is the engine's business.
 //
-//   struct Divide {  // y = a / b
+//   struct Divide {
 //     static constexpr auto name = "divide";
+//     static constexpr auto formula = "y = a / b";  // for readers; so is `shapes` of other kinds
 //     auto forward(const auto& a, const auto& b) const { return a / b; }
 //     auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
 //       return g / b;
@@ -287,8 +288,18 @@ struct OpFunctions {
 template <class Op, class T, class Lane, std::size_t N>
 inline constexpr OpInfo<T> op_info = OpFunctions<Op, T, Lane, N>::make();
 
+/// What the op says about itself in `Op::formula` and, if it is general, in `Op::shapes`.
 template <class Op>
-inline const bool op_is_registered = register_op(Op::name);
+bool describe_op() {
+  std::string_view formula;
+  std::string_view shapes = General<Op> ? "" : "elementwise";
+  if constexpr (requires { Op::formula; }) formula = Op::formula;
+  if constexpr (requires { Op::shapes; }) shapes = Op::shapes;
+  return register_op(Op::name, formula, shapes);
+}
+
+template <class Op>
+inline const bool op_is_registered = describe_op<Op>();
 
 /// The number of `v` on the tape, after checking that it can be an operand.
 template <class T>

@@ -115,12 +115,19 @@ struct OpInfo {
 };
 
 /// Adds to the list of ops, once for each name; returns true.
-bool register_op(std::string_view name);
+bool register_op(std::string_view name, std::string_view formula, std::string_view shapes);
 
 }  // namespace detail
 
-/// Names of all ops that are part of the program, sorted: those of the library, and those of the
+/// What an op says about itself; empty where it says nothing.
+struct OpDescription {
+  std::string name;
+  std::string formula;  ///< "y = a / b"
+  std::string shapes;   ///< "(..., n, m), (..., m, k) -> (..., n, k)"
+};
+
+/// All ops that are part of the program, sorted by name: those of the library, and those of the
 /// user that are applied anywhere in it.
-[[nodiscard]] std::vector<std::string> registered_ops();
+[[nodiscard]] std::vector<OpDescription> registered_ops();
 
 }  // namespace tapestry

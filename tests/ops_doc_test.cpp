@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// docs/ops.md, written from what the ops say about themselves and from what their gradient rules
+// record. To write it anew, run this test once with TAPESTRY_UPDATE_GOLDEN=1 in the environment.
+#define BOOST_TEST_MODULE ops_doc
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gradient_formula.hpp"
+#include "op_table/all.hpp"
+
+namespace tapestry::test {
+namespace {
+
+const char* const introduction =
+    R"(# All ops
+
+This page is written by `tests/ops_doc_test.cpp` and fails that test when it is not current. Names and
+formulas are what the ops say about themselves, in `autodiff/src/ops/`. The gradients are what their
+rules *record*, run once on small arrays and printed: `g` is the gradient of the loss by the result `y`,
+`x` is the input, or `a`, `b`, `c` are the inputs; axes and constants are those of the example. What has
+lost axes is broadcast back, and the engine sums over axes that were broadcast.
+
+Since the rules record ops of this very table, every gradient can be differentiated again: "any" order
+means that the recorded gradient was found to depend on `g` through ops with gradients. Each line is
+checked for value, gradient and second derivative by `tests/ops_test.cpp`.
+
+What is not listed is a composition of these: `einsum`, `dot`, `outer`, `repeat`, `tile`, `one_hot`,
+`index`, the losses.
+
+| op | value | shapes | gradient | order |
+|---|---|---|---|---|
+)";
+
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '|' ? "\\|" : std::string(1, c);
+  return result;
+}
+
+std::string line_of(const OpDescription& op, const OpGradient& gradient) {
+  std::string formulas;
+  for (const std::string& formula : gradient.formulas)
+    formulas += (formulas.empty() ? "`" : "<br>`") + formula + "`";
+  return "| `" + op.name + "` | " + escaped(op.formula) + " | " + escaped(op.shapes) + " | " +
+         (formulas.empty() ? "none" : escaped(formulas)) + " | " +
+         (formulas.empty()   ? "-"
+          : gradient.repeats ? "any"
+                             : "first") +
+         " |\n";
+}
+
+std::string page() {
+  std::string text = introduction;
+  for (const OpDescription& op : registered_ops()) {
+    BOOST_TEST(!op.formula.empty(), op.name << " does not say what it computes");
+    BOOST_TEST(!op.shapes.empty(), op.name << " does not say its shapes");
+    text += line_of(op, gradient_of_op(op.name, op_table()));
+  }
+  return text;
+}
+
+BOOST_AUTO_TEST_CASE(the_page_of_all_ops_is_current) {
+  const std::string path = std::string(TAPESTRY_TEST_DIR) + "/../docs/ops.md";
+  const std::string current = page();
+  if (std::getenv("TAPESTRY_UPDATE_GOLDEN")) std::ofstream(path, std::ios::binary) << current;
+  std::stringstream written;
+  written << std::ifstream(path, std::ios::binary).rdbuf();
+  BOOST_TEST(written.str() == current);
+}
+
+}  // namespace
+}  // namespace tapestry::test
