@@ -30,7 +30,7 @@ means that the recorded gradient was found to depend on `g` through ops with gra
 checked for value, gradient and second derivative by `tests/ops_test.cpp`.
 
 What is not listed is a composition of these: `einsum`, `dot`, `outer`, `repeat`, `tile`, `one_hot`,
-`index`, the losses.
+`dropout`, the losses.
 
 | op | value | shapes | gradient | order |
 |---|---|---|---|---|

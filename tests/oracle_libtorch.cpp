@@ -36,6 +36,7 @@ Tensor tensor_of(const Extents& shape, const Numbers& data) {
 }
 
 Numbers numbers_of(const Tensor& tensor) {
+  if (tensor._is_zerotensor()) return Numbers(static_cast<std::size_t>(tensor.numel()));
   const Tensor packed = tensor.detach().contiguous();
   const auto* data = packed.data_ptr<double>();
   return {data, data + packed.numel()};
@@ -129,6 +130,10 @@ Tensor TorchRun::value_of(const Instruction& i) {
       return a / b;
     case Op::pow:
       return torch::pow(a, b);
+    case Op::maximum:
+      return torch::maximum(a, b);
+    case Op::minimum:
+      return torch::minimum(a, b);
     case Op::greater:
       return flags(a > b);
     case Op::less:
@@ -169,6 +174,22 @@ Tensor TorchRun::function_of(const Instruction& i) {
     case Op::softplus:
       return torch::nn::functional::softplus(
           x, torch::nn::functional::SoftplusFuncOptions().threshold(1e3));
+    case Op::abs:
+      return torch::abs(x);
+    case Op::sign:
+      return torch::sign(x.detach());
+    case Op::sin:
+      return torch::sin(x);
+    case Op::cos:
+      return torch::cos(x);
+    case Op::expm1:
+      return torch::expm1(x);
+    case Op::erf:
+      return torch::erf(x);
+    case Op::gelu:
+      return torch::gelu(x);
+    case Op::silu:
+      return torch::silu(x);
     case Op::detach:
       return x.detach();
     case Op::add_number:
@@ -192,6 +213,14 @@ Tensor TorchRun::function_of(const Instruction& i) {
   }
 }
 
+/// torch::prod takes one axis at a time.
+Tensor product(Tensor x, Sizes axes, bool keepdims) {
+  for (std::int64_t& axis : axes) axis += axis < 0 ? x.dim() : 0;
+  std::sort(axes.rbegin(), axes.rend());  // the last first, so that the others keep their numbers
+  for (const std::int64_t axis : axes) x = x.prod(axis, keepdims);
+  return x.clone();
+}
+
 Tensor TorchRun::reduced(const Instruction& i) {
   const Tensor& x = in(i);
   const Sizes dims = dims_of(i, x);
@@ -202,6 +231,16 @@ Tensor TorchRun::reduced(const Instruction& i) {
       return x.mean(dims, i.flag);
     case Op::max:
       return x.dim() == 0 ? x.clone() : x.amax(dims, i.flag);
+    case Op::min:
+      return x.dim() == 0 ? x.clone() : x.amin(dims, i.flag);
+    case Op::prod:
+      return product(x, dims, i.flag);
+    case Op::var:
+      return x.var(dims, false, i.flag);
+    case Op::cumsum:
+      return x.cumsum(i.axis());
+    case Op::flip:
+      return x.flip(dims);
     case Op::logsumexp:
       return x.dim() == 0 ? x.clone() : torch::logsumexp(x, dims, i.flag);
     case Op::softmax:

@@ -219,8 +219,9 @@ inline void Generator::draw() {
 }
 
 inline void Generator::draw_function() {
-  const Op op = random_.any(std::vector{Op::negative, Op::exp, Op::log, Op::sqrt, Op::square,
-                                        Op::tanh, Op::sigmoid, Op::relu, Op::softplus});
+  const Op op = random_.any(std::vector{
+      Op::negative, Op::exp, Op::log, Op::sqrt, Op::square, Op::tanh, Op::sigmoid, Op::relu,
+      Op::softplus, Op::abs, Op::sign, Op::sin, Op::cos, Op::expm1, Op::erf, Op::gelu, Op::silu});
   const std::size_t x = pick();
   if (random_.chance(0.06)) return static_cast<void>(emit({Op::detach, {x}}));
   const Value input = op == Op::log || op == Op::sqrt ? positive(x) : x;
@@ -242,8 +243,8 @@ inline void Generator::draw_with_number() {
 }
 
 inline void Generator::draw_binary() {
-  const Op op = random_.any(
-      std::vector{Op::add, Op::subtract, Op::multiply, Op::multiply, Op::divide, Op::pow});
+  const Op op = random_.any(std::vector{Op::add, Op::subtract, Op::multiply, Op::multiply,
+                                        Op::divide, Op::pow, Op::maximum, Op::minimum});
   Value a = pick();
   Value b = partner(*a);
   if (random_.chance(0.5)) std::swap(a, b);
@@ -287,8 +288,8 @@ inline void Generator::draw_where() {
 }
 
 inline void Generator::draw_reduction() {
-  const Op op =
-      random_.any(std::vector{Op::sum, Op::sum, Op::mean, Op::max, Op::max, Op::logsumexp});
+  const Op op = random_.any(std::vector{Op::sum, Op::sum, Op::mean, Op::max, Op::max, Op::min,
+                                        Op::prod, Op::var, Op::logsumexp});
   Instruction i{.op = op, .inputs = {pick()}, .flag = random_.chance(0.4)};
   const Extents& x = shape(i.inputs[0]);
   std::size_t reduced = count_of(x);
@@ -308,7 +309,7 @@ inline void Generator::draw_reduction() {
 inline void Generator::draw_along_axis() {
   const std::size_t x = pick();
   if (shape(x).empty()) return;
-  const Op op = random_.chance(0.5) ? Op::softmax : Op::log_softmax;
+  const Op op = random_.any(std::vector{Op::softmax, Op::log_softmax, Op::cumsum, Op::flip});
   emit({.op = op, .inputs = {x}, .axes = {random_axis(shape(x).size())}});
 }
 

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "differential/number_ops.hpp"
 #include "differential/program.hpp"
-#include "differential/scalar_graph.hpp"
 
 namespace differential {
 
@@ -68,16 +68,13 @@ struct NodeArray {
 template <class N>
 class Naive {
  public:
-  /// Values nearer than this that are not equal by construction make a decision unsafe.
-  static constexpr double decision_margin = 1e-4;
-
   [[nodiscard]] const NodeArray& operator[](std::size_t value) const { return values_[value]; }
-  [[nodiscard]] const ScalarGraph<N>& graph() const { return graph_; }
+  [[nodiscard]] const ScalarGraph<N>& graph() const { return numbers_.graph(); }
 
   /// Differs between two runs when a comparison went the other way.
-  [[nodiscard]] std::uint64_t decisions() const { return decisions_; }
+  [[nodiscard]] std::uint64_t decisions() const { return numbers_.decisions(); }
   /// Whether rounding may turn a comparison of this run round.
-  [[nodiscard]] bool unsafe() const { return unsafe_; }
+  [[nodiscard]] bool unsafe() const { return numbers_.unsafe(); }
 
   void leaf(const Leaf& leaf, const Numbers& data) {
     NodeArray array{leaf.shape, {}, leaf.has_gradient()};
@@ -85,7 +82,7 @@ class Naive {
       N x = data[i];
       if constexpr (requires { x.slope; })
         if (leaf.has_gradient()) x.slope = leaf.direction[i];
-      array.nodes.push_back(graph_.add(x, {}, data[i] == std::round(data[i])));
+      array.nodes.push_back(numbers_.leaf(x, data[i] == std::round(data[i])));
     }
     set(leaf.value, std::move(array));
   }
@@ -94,14 +91,11 @@ class Naive {
 
   /// Forgets the values of an instruction and what they were computed from.
   void forget(const Instruction& i, std::size_t graph_size) {
-    graph_.truncate(graph_size);
+    numbers_.forget(graph_size);
     for (const std::size_t value : i.results) values_[value] = {};
-    unsafe_ = false;
   }
 
  private:
-  using Nodes = std::vector<std::size_t>;
-
   void set(std::size_t value, NodeArray array) {
     if (values_.size() <= value) values_.resize(value + 1);
     values_[value] = std::move(array);
@@ -109,47 +103,6 @@ class Naive {
   [[nodiscard]] const NodeArray& in(const Instruction& i, std::size_t k) const {
     return values_.at(i.inputs.at(k));
   }
-  std::size_t constant(double x, bool exact = true) { return graph_.add(N(x), {}, exact); }
-
-  /// -1, 0 or 1 as a is less than, equal to or greater than b.
-  int compare(std::size_t a, std::size_t b) {
-    const double difference = value_of(graph_.value(a)) - value_of(graph_.value(b));
-    const bool reliable = a == b || (graph_.exact(a) && graph_.exact(b));
-    if (!reliable && std::abs(difference) < decision_margin) unsafe_ = true;
-    const int sign = difference > 0 ? 1 : difference < 0 ? -1 : 0;
-    decisions_ = (decisions_ ^ static_cast<std::uint64_t>(sign + 2)) * 0x100000001B3u;
-    return sign;
-  }
-
-  std::size_t unary(Op op, std::size_t x, double c);
-  std::size_t binary(Op op, std::size_t a, std::size_t b);
-  std::size_t choose(std::size_t condition, std::size_t a, std::size_t b) {
-    return compare(condition, constant(0)) != 0 ? a : b;
-  }
-  std::size_t total(const Nodes& x) {
-    std::size_t sum = constant(0);
-    for (const std::size_t node : x) sum = binary(Op::add, sum, node);
-    return sum;
-  }
-  std::size_t largest(const Nodes& x);
-  std::size_t log_sum_exp(const Nodes& x) {
-    Nodes powers;
-    for (const std::size_t node : x) powers.push_back(unary(Op::exp, node, 0));
-    return unary(Op::log, total(powers), 0);
-  }
-  std::size_t reduced(Op op, const Nodes& x) {
-    switch (op) {
-      case Op::sum:
-        return total(x);
-      case Op::mean:
-        return unary(Op::divide_by, total(x), static_cast<double>(x.size()));
-      case Op::max:
-        return largest(x);
-      default:
-        return log_sum_exp(x);
-    }
-  }
-
   NodeArray elementwise(const Instruction& i);
   NodeArray reduce(const Instruction& i);
   NodeArray along_axis(const Instruction& i);
@@ -168,110 +121,9 @@ class Naive {
     return array;
   }
 
-  ScalarGraph<N> graph_;
+  NumberOps<N> numbers_;
   std::vector<NodeArray> values_;
-  std::uint64_t decisions_ = 0xCBF29CE484222325u;
-  bool unsafe_ = false;
 };
-
-template <class N>
-std::size_t Naive<N>::unary(Op op, std::size_t x, double c) {
-  using std::exp, std::log, std::log1p, std::pow, std::sqrt, std::tanh;
-  const N v = graph_.value(x);
-  const bool exact = graph_.exact(x);
-  const bool both = exact && c == std::round(c);
-  const auto add = [&](N y, N partial, bool is_exact = false, N rounding = 0) {
-    return graph_.add(y, {{x, partial, rounding}}, is_exact);
-  };
-  switch (op) {
-    case Op::negative:
-      return add(-v, -1.0, exact);
-    case Op::exp:
-      return add(exp(v), exp(v));
-    case Op::log:
-      return add(log(v), N(1) / v);
-    case Op::sqrt:
-      return add(sqrt(v), N(0.5) / sqrt(v));
-    case Op::square:
-      return add(v * v, N(2) * v, exact);
-    case Op::tanh:
-      return add(tanh(v), N(1) - tanh(v) * tanh(v), false, rounding_of(v, 1));
-    case Op::sigmoid: {
-      const N y = N(1) / (N(1) + exp(-v));
-      return add(y, y * (N(1) - y), false, rounding_of(v, value_of(y)));
-    }
-    case Op::relu:
-      return compare(x, constant(0)) > 0 ? add(v, 1.0, exact) : constant(0);
-    case Op::softplus:
-      return add(log1p(exp(v)), N(1) / (N(1) + exp(-v)));
-    case Op::detach:
-      return graph_.add_detached(x);
-    case Op::add_number:
-      return add(v + N(c), 1.0, both);
-    case Op::subtract_from:
-      return add(N(c) - v, -1.0, both);
-    case Op::multiply_number:
-      return add(v * N(c), c, both);
-    case Op::divide_by:
-      return add(v / N(c), 1 / c);
-    case Op::divide_number:
-      return add(N(c) / v, -(N(c) / (v * v)));
-    case Op::pow_number:
-      return add(pow(v, c), c == 0 ? N(0) : N(c) * pow(v, c - 1));
-    case Op::greater_number:
-      return constant(compare(x, constant(c)) > 0 ? 1 : 0);
-    case Op::less_equal_number:
-      return constant(compare(x, constant(c)) <= 0 ? 1 : 0);
-    default:
-      throw std::logic_error("not a function of one number");
-  }
-}
-
-template <class N>
-std::size_t Naive<N>::binary(Op op, std::size_t a, std::size_t b) {
-  using std::exp, std::log;
-  const N x = graph_.value(a);
-  const N y = graph_.value(b);
-  const bool exact = graph_.exact(a) && graph_.exact(b);
-  switch (op) {
-    case Op::add:
-      return graph_.add(x + y, {{a, 1.0}, {b, 1.0}}, exact);
-    case Op::subtract:
-      return graph_.add(x - y, {{a, 1.0}, {b, -1.0}}, exact);
-    case Op::multiply:
-      return graph_.add(x * y, {{a, y, graph_.scale(b)}, {b, x, graph_.scale(a)}}, exact);
-    case Op::divide:
-      return graph_.add(x / y, {{a, N(1) / y}, {b, -(x / (y * y))}}, false);
-    case Op::pow: {
-      const N power = exp(y * log(x));
-      return graph_.add(power, {{a, y * exp((y - N(1)) * log(x))}, {b, power * log(x)}}, false);
-    }
-    case Op::greater:
-      return constant(compare(a, b) > 0 ? 1 : 0);
-    case Op::less:
-      return constant(compare(a, b) < 0 ? 1 : 0);
-    case Op::greater_equal:
-      return constant(compare(a, b) >= 0 ? 1 : 0);
-    case Op::less_equal:
-      return constant(compare(a, b) <= 0 ? 1 : 0);
-    case Op::equal:
-      return constant(compare(a, b) == 0 ? 1 : 0);
-    default:
-      throw std::logic_error("not a function of two numbers");
-  }
-}
-
-/// Equal elements share the gradient.
-template <class N>
-std::size_t Naive<N>::largest(const Nodes& x) {
-  const std::size_t best = *std::max_element(x.begin(), x.end(), [&](auto a, auto b) {
-    return value_of(graph_.value(a)) < value_of(graph_.value(b));
-  });
-  Nodes equal;
-  for (const std::size_t node : x)
-    if (compare(node, best) == 0) equal.push_back(node);
-  return unary(Op::divide_by, total(equal), static_cast<double>(equal.size()));
-}
 
 template <class N>
 NodeArray Naive<N>::elementwise(const Instruction& i) {
@@ -281,10 +133,13 @@ NodeArray Naive<N>::elementwise(const Instruction& i) {
       throw std::logic_error("shapes that do not broadcast");
   return gather(shape, [&](const Position& p) {
     const std::size_t a = in(i, 0).at(p);
-    if (i.op == Op::where) return choose(a, in(i, 1).at(p), in(i, 2).at(p));
-    if (i.op == Op::where_number) return choose(a, in(i, 1).at(p), constant(i.number));
-    if (i.op == Op::where_number_first) return choose(a, constant(i.number), in(i, 1).at(p));
-    return i.inputs.size() == 1 ? unary(i.op, a, i.number) : binary(i.op, a, in(i, 1).at(p));
+    if (i.op == Op::where) return numbers_.choose(a, in(i, 1).at(p), in(i, 2).at(p));
+    if (i.op == Op::where_number)
+      return numbers_.choose(a, in(i, 1).at(p), numbers_.constant(i.number));
+    if (i.op == Op::where_number_first)
+      return numbers_.choose(a, numbers_.constant(i.number), in(i, 1).at(p));
+    return i.inputs.size() == 1 ? numbers_.unary(i.op, a, i.number)
+                                : numbers_.binary(i.op, a, in(i, 1).at(p));
   });
 }
 
@@ -303,7 +158,7 @@ NodeArray Naive<N>::reduce(const Instruction& i) {
       for (std::size_t k = 0; k < q.size(); ++k) q[k] += p[k];
       line.push_back(x.at(q));
     });
-    return reduced(i.op, line);
+    return numbers_.reduced(i.op, line);
   });
   if (i.flag) return result;
   result.shape.clear();
@@ -323,8 +178,13 @@ NodeArray Naive<N>::along_axis(const Instruction& i) {
       q[axis] = k;
       line.push_back(x.at(q));
     }
-    const std::size_t log = binary(Op::subtract, x.at(p), log_sum_exp(line));
-    return i.op == Op::log_softmax ? log : unary(Op::exp, log, 0);
+    if (i.op == Op::flip) return line[line.size() - 1 - p[axis]];
+    if (i.op == Op::cumsum) {
+      line.resize(p[axis] + 1);
+      return numbers_.total(line);
+    }
+    const std::size_t log = numbers_.binary(Op::subtract, x.at(p), numbers_.log_sum_exp(line));
+    return i.op == Op::log_softmax ? log : numbers_.unary(Op::exp, log, 0);
   });
 }
 
@@ -338,24 +198,25 @@ NodeArray Naive<N>::cross_entropy(const Instruction& i) {
   double counted = 0;
   for (std::size_t row = 0; row < i.integers.size(); ++row) {
     if (i.integers[row] < 0) {
-      losses.push_back(constant(0));
+      losses.push_back(numbers_.constant(0));
       continue;
     }
     ++counted;
     const Nodes line(x.nodes.begin() + static_cast<std::ptrdiff_t>(row * classes),
                      x.nodes.begin() + static_cast<std::ptrdiff_t>((row + 1) * classes));
-    const std::size_t log_sum = log_sum_exp(line);
+    const std::size_t log_sum = numbers_.log_sum_exp(line);
     Nodes parts;
     for (std::size_t k = 0; k < classes; ++k) {
       const bool target = k == static_cast<std::size_t>(i.integers[row]);
       const double weight = (target ? 1 - i.number : 0) + i.number / static_cast<double>(classes);
-      parts.push_back(unary(Op::multiply_number, binary(Op::subtract, log_sum, line[k]), weight));
+      parts.push_back(numbers_.unary(Op::multiply_number,
+                                     numbers_.binary(Op::subtract, log_sum, line[k]), weight));
     }
-    losses.push_back(total(parts));
+    losses.push_back(numbers_.total(parts));
   }
   if (i.axis() == 2) return {i.shape, losses, false};
-  const std::size_t sum = total(losses);
-  return {{}, {i.axis() == 1 ? sum : unary(Op::divide_by, sum, counted)}, false};
+  const std::size_t sum = numbers_.total(losses);
+  return {{}, {i.axis() == 1 ? sum : numbers_.unary(Op::divide_by, sum, counted)}, false};
 }
 
 template <class N>
@@ -470,9 +331,10 @@ NodeArray Naive<N>::matmul(const Instruction& i) {
     const std::size_t c = p[p.size() - 1];
     Nodes products;
     for (std::size_t k = 0; k < inner; ++k)
-      products.push_back(binary(Op::multiply, i.flag ? element(a, p, k, r) : element(a, p, r, k),
-                                i.flag_b ? element(b, p, c, k) : element(b, p, k, c)));
-    return total(products);
+      products.push_back(numbers_.binary(Op::multiply,
+                                         i.flag ? element(a, p, k, r) : element(a, p, r, k),
+                                         i.flag_b ? element(b, p, c, k) : element(b, p, k, c)));
+    return numbers_.total(products);
   });
   if (column) y.shape.pop_back();
   if (row) y.shape.erase(y.shape.end() - (column ? 1 : 2));
@@ -519,7 +381,7 @@ void Naive<N>::run(const Instruction& i) {
     result = joined(i);
   else
     result = i.op == Op::take ? taken(i) : matmul(i);
-  result.differentiable = differentiable && !compares && i.op != Op::detach;
+  result.differentiable = differentiable && !compares && i.op != Op::detach && i.op != Op::sign;
   set(i.results[0], std::move(result));
 }
 

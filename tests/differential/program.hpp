@@ -2,7 +2,8 @@
 // A random program as plain data, so that one description is run by the library and by oracles
 // that know nothing of it. Values are numbered; leaves and instructions define them.
 //
-// To add an op: a line in `Op` and in `op_texts`, a case in naive.hpp, tapestry_run.hpp and
+// To add an op: a line in `Op` and in `op_texts`, a case in number_ops.hpp or naive.hpp, in
+// tapestry_run.hpp and
 // ../oracle_libtorch.cpp, and a way to draw it in generate.hpp. The tests fail until it is drawn.
 #pragma once
 
@@ -30,6 +31,14 @@ enum class Op : std::uint8_t {
   sigmoid,
   relu,
   softplus,
+  abs,
+  sign,
+  sin,
+  cos,
+  expm1,
+  erf,
+  gelu,
+  silu,
   detach,
   add_number,
   subtract_from,
@@ -46,6 +55,8 @@ enum class Op : std::uint8_t {
   multiply,
   divide,
   pow,
+  maximum,
+  minimum,
   greater,
   less,
   greater_equal,
@@ -55,8 +66,13 @@ enum class Op : std::uint8_t {
   sum,
   mean,
   max,
+  min,
+  prod,
+  var,
   logsumexp,
   softmax,
+  cumsum,
+  flip,
   log_softmax,
   cross_entropy,
   reshape,
@@ -86,6 +102,14 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Op::count
     "sigmoid(%0)",
     "relu(%0)",
     "softplus(%0)",
+    "abs(%0)",
+    "sign(%0)",
+    "sin(%0)",
+    "cos(%0)",
+    "expm1(%0)",
+    "erf(%0)",
+    "gelu(%0)",
+    "silu(%0)",
     "%0.detach()",
     "%0 + %n",
     "%n - %0",
@@ -102,6 +126,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Op::count
     "%0 * %1",
     "%0 / %1",
     "pow(%0, %1)",
+    "maximum(%0, %1)",
+    "minimum(%0, %1)",
     "%0 > %1",
     "%0 < %1",
     "%0 >= %1",
@@ -111,8 +137,13 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Op::count
     "sum(%0, %a, %f)",
     "mean(%0, %a, %f)",
     "max(%0, %a, %f)",
+    "min(%0, %a, %f)",
+    "prod(%0, %a, %f)",
+    "var(%0, %a, {.keepdims = %f})",
     "logsumexp(%0, %a, %f)",
     "softmax(%0, %x)",
+    "cumsum(%0, %x)",
+    "flip(%0, {%x})",
     "log_softmax(%0, %x)",
     "softmax_cross_entropy(%0, tokens(%s, {%i}), {.reduction = Reduction(%x), "
     ".label_smoothing = %n})",

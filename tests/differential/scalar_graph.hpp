@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <initializer_list>
+#include <numbers>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,13 @@ struct Dual {
   friend Dual tanh(Dual a) {
     const double y = std::tanh(a.value);
     return {y, (1 - y * y) * a.slope};
+  }
+  friend Dual sin(Dual a) { return {std::sin(a.value), std::cos(a.value) * a.slope}; }
+  friend Dual cos(Dual a) { return {std::cos(a.value), -std::sin(a.value) * a.slope}; }
+  friend Dual expm1(Dual a) { return {std::expm1(a.value), std::exp(a.value) * a.slope}; }
+  friend Dual erf(Dual a) {
+    return {std::erf(a.value),
+            std::numbers::inv_sqrtpi * 2 * std::exp(-a.value * a.value) * a.slope};
   }
   friend Dual pow(Dual a, double p) {
     return {std::pow(a.value, p), p == 0 ? 0 : p * std::pow(a.value, p - 1) * a.slope};

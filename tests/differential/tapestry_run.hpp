@@ -215,6 +215,10 @@ tp::Variable<T> TapestryRun<T>::value_of(const Instruction& i) {
       return in(i) / in(i, 1);
     case Op::pow:
       return pow(in(i), in(i, 1));
+    case Op::maximum:
+      return maximum(in(i), in(i, 1));
+    case Op::minimum:
+      return minimum(in(i), in(i, 1));
     case Op::greater:
       return in(i) > in(i, 1);
     case Op::less:
@@ -233,6 +237,16 @@ tp::Variable<T> TapestryRun<T>::value_of(const Instruction& i) {
       return mean(in(i), axes_of(i), i.flag);
     case Op::max:
       return max(in(i), axes_of(i), i.flag);
+    case Op::min:
+      return min(in(i), axes_of(i), i.flag);
+    case Op::prod:
+      return prod(in(i), axes_of(i), i.flag);
+    case Op::var:
+      return var(in(i), axes_of(i), {.keepdims = i.flag});
+    case Op::cumsum:
+      return cumsum(in(i), i.axis());
+    case Op::flip:
+      return flip(in(i), axes_of(i));
     case Op::logsumexp:
       return logsumexp(in(i), axes_of(i), i.flag);
     case Op::softmax:
@@ -273,6 +287,22 @@ tp::Variable<T> TapestryRun<T>::function_of(const Instruction& i) {
       return relu(x);
     case Op::softplus:
       return softplus(x);
+    case Op::abs:
+      return abs(x);
+    case Op::sign:
+      return sign(x);
+    case Op::sin:
+      return sin(x);
+    case Op::cos:
+      return cos(x);
+    case Op::expm1:
+      return expm1(x);
+    case Op::erf:
+      return erf(x);
+    case Op::gelu:
+      return gelu(x);
+    case Op::silu:
+      return silu(x);
     case Op::detach:
       return x.detach();
     case Op::add_number:
