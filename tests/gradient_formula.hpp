@@ -57,9 +57,7 @@ class FormulaPrinter {
   }
 
   static std::string grouped(const std::string& text) {
-    return text.find(' ') == std::string::npos || text.back() == ')' && is_call(text)
-               ? text
-               : "(" + text + ")";
+    return text.find(' ') == std::string::npos || is_call(text) ? text : "(" + text + ")";
   }
   /// Whether the text is one call: its first bracket is closed by its last.
   static bool is_call(const std::string& text) {

@@ -3,8 +3,8 @@
 // that know nothing of it. Values are numbered; leaves and instructions define them.
 //
 // To add an op: a line in `Op` and in `op_texts`, a case in number_ops.hpp or naive.hpp, in
-// tapestry_run.hpp and
-// ../oracle_libtorch.cpp, and a way to draw it in generate.hpp. The tests fail until it is drawn.
+// tapestry_run.hpp and in ../oracle_libtorch.cpp, and a way to draw it in generate.hpp. The tests
+// fail until it is drawn.
 #pragma once
 
 #include <algorithm>

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "training.hpp"
+
+#include <unistd.h>
+
+#include <exception>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
+
+#include "progress.hpp"
+
+namespace {
+
+std::string short_text(double value) {
+  std::ostringstream text;
+  text << std::setprecision(3) << value;
+  return text.str();
+}
+
+}  // namespace
+
+void TrainingOptions::add_to(CLI::App& app) {
+  app.add_option("--steps", steps, "training steps at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--batch", batch, "sequences a step")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--hidden", hidden, "hidden units")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--learning-rate", learning_rate, "of Adam")->capture_default_str();
+  app.add_option("--seed", seed, "of all random numbers")->capture_default_str();
+}
+
+bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
+                 const std::function<double()>& measure) {
+  const auto reached = [&](double value) {
+    return goal.below ? value < goal.value : value > goal.value;
+  };
+  double measured = measure();
+  double seconds = 0;
+  std::size_t done = 0;
+  {
+    Progress progress(std::cout, steps, isatty(STDOUT_FILENO) != 0);
+    while (done < steps && !reached(measured)) {
+      const double loss = step();
+      ++done;
+      if (done % goal.every == 0 || done == steps) measured = measure();
+      progress.show(done,
+                    "loss " + short_text(loss) + "  " + goal.measure + " " + short_text(measured));
+    }
+    seconds = progress.seconds();
+  }
+  std::cout << goal.measure << ' ' << short_text(measured) << " after " << done << " steps and "
+            << short_text(seconds) << " s: " << (reached(measured) ? "got" : "did not get")
+            << " there (goal: " << (goal.below ? "below " : "above ") << short_text(goal.value)
+            << "; " << goal.baseline << ")\n";
+  return reached(measured);
+}
+
+int run_example(int argc, char** argv, const std::string& description, TrainingOptions options,
+                const std::function<void(const TrainingOptions&)>& run) {
+  CLI::App app(description);
+  options.add_to(app);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(options);
+  } catch (const std::exception& error) {
+    std::cerr << app.get_name() << ": " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
