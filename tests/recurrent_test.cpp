@@ -53,10 +53,11 @@ struct Sizes {
 
 template <class Layer>
 Layer make(const Sizes& s) {
-  if constexpr (std::is_same_v<Layer, RNN<typename Layer::value_type>>)
-    return Layer({s.input_size, s.hidden_size, s.num_layers, Activation::tanh, s.bias, s.dropout});
-  else
-    return Layer({s.input_size, s.hidden_size, s.num_layers, s.bias, s.dropout});
+  return Layer({.input_size = s.input_size,
+                .hidden_size = s.hidden_size,
+                .num_layers = s.num_layers,
+                .bias = s.bias,
+                .dropout = s.dropout});
 }
 
 /// The parts of a state, h or h and c.
@@ -126,7 +127,11 @@ void expect_equals_reference(const ReferenceCase& c, bool primitive) {
   if (kind == "lstm") return expect_equals_reference(make<LSTM<T>>(s), c, primitive);
   if (kind == "gru") return expect_equals_reference(make<GRU<T>>(s), c, primitive);
   const Activation activation = kind == "rnn_relu" ? Activation::relu : Activation::tanh;
-  const RNN<T> rnn({s.input_size, s.hidden_size, s.num_layers, activation, s.bias, 0});
+  const RNN<T> rnn({.input_size = s.input_size,
+                    .hidden_size = s.hidden_size,
+                    .num_layers = s.num_layers,
+                    .activation = activation,
+                    .bias = s.bias});
   expect_equals_reference(rnn, c, primitive);
 }
 

@@ -24,6 +24,8 @@
 //   optim.json        {sgd,adam}/...: "weight", "bias", "late"; for each step k from 1
 //                     "grad/weight/k" (absent: no gradient) and the value after it, "weight/k";
 //                     clip/...: "grad/weight", "norm", "clipped/weight"
+//   recurrent.json    {rnn_tanh,rnn_relu,lstm,lstm_proj,gru}/SEED: checksums of "output", "h_n",
+//                     "c_n", "grad/..."; how, is told in make_recurrent_reference.py
 //   safetensors.json  float32, float64: content of the option "file"; "input" and "output"
 #pragma once
 

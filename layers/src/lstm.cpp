@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/layers/lstm.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "recurrence.hpp"
 
 namespace tapestry::layers {
@@ -12,26 +15,72 @@ StateParts<T, 2> lstm_step(const StepWeights<T>& w, const Variable<T>& x,
   const auto& [h, c] = state;
   const auto from_x = w.input(x);
   const auto gates = split(from_x + w.hidden(h), 4, -1);
-  const auto i = sigmoid(gates[0]).named("i");
-  const auto f = sigmoid(gates[1]).named("f");
+  const auto i = sigmoid(w.peep(gates[0], c, 0)).named("i");
+  const auto f = sigmoid(w.peep(gates[1], c, 1)).named("f");
   const auto g = tanh(gates[2]).named("g");
-  const auto o = sigmoid(gates[3]).named("o");
   const auto next_c = (f * c + i * g).named("c");
-  return {(o * tanh(next_c)).named("h"), next_c};
+  const auto o = sigmoid(w.peep(gates[3], next_c, 2)).named("o");
+  return {w.projected(o * tanh(w.normed_cell(next_c))).named("h"), next_c};
+}
+
+CellOptions cell_of(const char* kind, const auto& o) {
+  if (o.proj_size > 0 && o.proj_size >= o.hidden_size)
+    throw ArgumentError(kind, "proj_size " + std::to_string(o.proj_size) +
+                                  " must be below hidden_size " + std::to_string(o.hidden_size));
+  if (o.forget_bias && !o.bias) throw ArgumentError(kind, "forget_bias needs bias");
+  if (o.forget_bias && !std::isfinite(*o.forget_bias))
+    throw ArgumentError(kind, "forget_bias must be finite");
+  return {.kind = kind,
+          .gates = 4,
+          .norm_gates = 4,
+          .hidden_size = o.hidden_size,
+          .proj_size = o.proj_size,
+          .has_cell = true,
+          .bias = o.bias,
+          .layer_norm = o.layer_norm,
+          .peephole = o.peephole};
+}
+
+template <class T>
+void set_forget_bias(RecurrentWeights<T>& weights, std::optional<double> value) {
+  if (!value) return;
+  const std::size_t size = weights.bias_ih.size() / 4;
+  std::fill_n(weights.bias_ih.value().data() + size, size, static_cast<T>(*value));
+  std::fill_n(weights.bias_hh.value().data() + size, size, T{0});
 }
 
 }  // namespace
 
 template <class T>
-LSTM<T>::LSTM(const RecurrentOptions& options) : Recurrent<T, CellState<T>>("lstm", 4, options) {}
+LSTM<T>::LSTM(const LSTMOptions& o)
+    : Recurrent<T, CellState<T>>(cell_of("lstm", o), RecurrentOptions::of(o)) {
+  for (std::size_t l = 0; l < o.num_layers; ++l) {
+    set_forget_bias(this->weights(l), o.forget_bias);
+    if (o.bidirectional) set_forget_bias(this->weights(l, Direction::reverse), o.forget_bias);
+  }
+}
 
 template <class T>
-Recurrence<T, CellState<T>> LSTM<T>::run(const Variable<T>& x, const CellState<T>* initial) {
-  const auto result = run_stack<T, 2>(*this, "lstm", x, parts_of(initial), lstm_step<T>);
-  return {result.output, {result.state[0], result.state[1]}};
+auto LSTM<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
+    -> Parts {
+  return lstm_step(weights, x, state);
+}
+
+template <class T>
+LSTMCell<T>::LSTMCell(const LSTMCellOptions& o)
+    : RecurrentCell<T, CellState<T>>(cell_of("lstm_cell", o), o.input_size) {
+  set_forget_bias(this->weights(), o.forget_bias);
+}
+
+template <class T>
+auto LSTMCell<T>::step(const StepWeights<T>& weights, const Variable<T>& x,
+                       const Parts& state) const -> Parts {
+  return lstm_step(weights, x, state);
 }
 
 template class LSTM<float>;
 template class LSTM<double>;
+template class LSTMCell<float>;
+template class LSTMCell<double>;
 
 }  // namespace tapestry::layers

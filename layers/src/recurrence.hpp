@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The loop over layers and time steps that the recurrent layers have in common.
+// What the equations of the recurrent layers and cells are written in.
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <optional>
-#include <string>
+#include <cstddef>
 #include <vector>
 
 #include "tapestry/autodiff/ops.hpp"
@@ -14,132 +12,114 @@
 
 namespace tapestry::layers {
 
-/// The `n` parts of a state: h, or h and c. Each is (B, H) within a step, (L, B, H) for a stack.
-template <class T, std::size_t n>
-using StateParts = std::array<Variable<T>, n>;
+/// A constant with the same number everywhere.
+template <class T>
+Variable<T> filled(detail::TapeState<T>& tape, const Shape& shape, T value, const char* name) {
+  const std::uint32_t index = tape.add_leaf(shape, Role::constant, false, name);
+  std::fill_n(tape.entries[index].data, shape.size(), value);
+  return {tape, index};
+}
 
-inline constexpr std::array<const char*, 2> state_names{"h", "c"};
+/// Whether the options ask for a parameter.
+template <class T>
+bool present(const Parameter<T>& parameter) {
+  return parameter.shape().rank() > 0;
+}
 
-/// The products of one layer's weights at one time step. Each use of a parameter is a node of its
-/// own on the tape.
+/// Some of the gates that lie one after another in the rows of the weights; all when `count` is 0.
+struct GateRange {
+  std::size_t first = 0;
+  std::size_t count = 0;
+};
+
+/// The masks of variational dropout for one layer and direction; empty handles where there is none.
+template <class T>
+struct StepMasks {
+  Variable<T> input;
+  Variable<T> state;
+};
+
+/// The products of one cell's weights at one time step. Each use of a parameter is a node of its
+/// own on the tape. What the options do not ask for leaves its operand as it is.
 template <class T>
 class StepWeights {
  public:
-  StepWeights(detail::TapeState<T>& state, RecurrentWeights<T>& weights, bool bias)
-      : state_(state), weights_(weights), bias_(bias) {}
+  StepWeights(detail::TapeState<T>& tape, const CellOptions& cell, RecurrentWeights<T>& weights,
+              StepMasks<T> masks = {})
+      : tape_(tape), cell_(cell), weights_(weights), masks_(std::move(masks)) {}
 
   /// W_ih x + b_ih, for each row of x (B, I): (B, G·H).
-  Variable<T> input(const Variable<T>& x) const {
-    return affine(x, weights_.weight_ih, weights_.bias_ih);
+  [[nodiscard]] Variable<T> input(const Variable<T>& x) const {
+    RecurrentWeights<T>& w = weights_;
+    const Variable<T> product = rows_times(masked(x, masks_.input), w.weight_ih, {});
+    return shifted(normed(product, w.norm_ih_gain, w.norm_ih_bias, {}), w.bias_ih, {});
   }
 
-  /// W_hh h + b_hh, for each row of h (B, H): (B, G·H).
-  Variable<T> hidden(const Variable<T>& h) const {
-    return affine(h, weights_.weight_hh, weights_.bias_hh);
+  /// W_hh h + b_hh, for each row of h (B, P): (B, G·H), or of the gates that are asked for.
+  [[nodiscard]] Variable<T> hidden(const Variable<T>& h, GateRange gates = {}) const {
+    RecurrentWeights<T>& w = weights_;
+    const Variable<T> product = rows_times(masked(h, masks_.state), w.weight_hh, gates);
+    return shifted(normed(product, w.norm_hh_gain, w.norm_hh_bias, gates), w.bias_hh, gates);
+  }
+
+  /// a + p c, with the peephole p of the `place`-th gate that has one, for a and c (B, H).
+  [[nodiscard]] Variable<T> peep(const Variable<T>& a, const Variable<T>& c,
+                                 std::size_t place) const {
+    return present(weights_.peephole) ? a + rows(weights_.peephole, {place, 1}) * c : a;
+  }
+
+  /// LN(c), for each row of c (B, H).
+  [[nodiscard]] Variable<T> normed_cell(const Variable<T>& c) const {
+    return normed(c, weights_.norm_c_gain, weights_.norm_c_bias, {});
+  }
+
+  /// W_hr h, for each row of h (B, H): (B, P).
+  [[nodiscard]] Variable<T> projected(const Variable<T>& h) const {
+    return present(weights_.weight_hr) ? rows_times(h, weights_.weight_hr, {}) : h;
   }
 
  private:
-  Variable<T> affine(const Variable<T>& x, Parameter<T>& weight, Parameter<T>& bias) const {
-    const Variable<T> product = matmul(x, watch(weight), {.transpose_b = true});
-    return bias_ ? product + watch(bias) : product;
+  static Variable<T> masked(const Variable<T>& x, const Variable<T>& mask) {
+    return mask.valid() ? x * mask : x;
   }
-  Variable<T> watch(Parameter<T>& parameter) const { return {state_, state_.watch(parameter)}; }
 
-  detail::TapeState<T>& state_;
-  RecurrentWeights<T>& weights_;
-  bool bias_;
-};
-
-template <class T>
-Variable<T> zeros(detail::TapeState<T>& state, const Shape& shape, const char* name) {
-  const std::uint32_t index = state.add_leaf(shape, Role::constant, false, name);
-  std::fill_n(state.entries[index].data, shape.size(), T{0});
-  return {state, index};
-}
-
-/// Throws ShapeError unless x is (T, B, I) and the initial state (L, B, H), StaleVariable when they
-/// are of different tapes.
-template <class T, std::size_t n>
-void check_operands(const RecurrentOptions& options, const char* kind, const Variable<T>& x,
-                    const std::optional<StateParts<T, n>>& initial) {
-  if (x.shape().rank() != 3 || x.shape()[2] != options.input_size)
-    throw ShapeError(kind, "input " + x.shape().str() + " must have shape (T, B, " +
-                               std::to_string(options.input_size) + ")");
-  const Shape expected{options.num_layers, x.shape()[1], options.hidden_size};
-  for (std::size_t k = 0; initial && k < n; ++k) {
-    const Variable<T>& part = (*initial)[k];
-    if (&part.state(kind) != &x.state(kind)) x.state(kind).throw_foreign(kind);
-    if (!(part.shape() == expected))
-      throw ShapeError(kind, std::string("initial ") + state_names[k] + " " + part.shape().str() +
-                                 " must have shape " + expected.str());
+  Variable<T> rows(Parameter<T>& parameter, GateRange gates) const {
+    const Variable<T> all(tape_, tape_.watch(parameter));
+    if (gates.count == 0) return all;
+    const auto start = static_cast<std::int64_t>(gates.first * cell_.hidden_size);
+    return slice(all, 0, start, start + static_cast<std::int64_t>(gates.count * cell_.hidden_size));
   }
-}
 
-template <class T>
-std::optional<StateParts<T, 1>> parts_of(const HiddenState<T>* state) {
-  if (!state) return std::nullopt;
-  return StateParts<T, 1>{state->h};
-}
-template <class T>
-std::optional<StateParts<T, 2>> parts_of(const CellState<T>* state) {
-  if (!state) return std::nullopt;
-  return StateParts<T, 2>{state->h, state->c};
-}
-
-template <class T, std::size_t n>
-struct RunResult {
-  Variable<T> output;
-  StateParts<T, n> state;
-};
-
-/// Runs layer `l` over `sequence`, which holds its input at each step (B, I) and then its hidden
-/// state at each step (B, H); returns the last state.
-template <class T, std::size_t n, class Step>
-StateParts<T, n> run_layer(RecurrentLayer<T>& layer, std::size_t l,
-                           std::vector<Variable<T>>& sequence, StateParts<T, n> state,
-                           const Step& step) {
-  detail::TapeState<T>& tape = state[0].state(layer.name());
-  const RecurrentOptions& options = layer.options();
-  const StepWeights<T> weights(tape, layer.weights(l), options.bias);
-  for (std::size_t t = 0; t < sequence.size(); ++t) {
-    const Scope<T> scope(tape, "step", ScopeKind::step, static_cast<std::int64_t>(t));
-    if (l > 0) sequence[t] = dropout(sequence[t], options.dropout, layer.training());
-    state = step(weights, sequence[t], state);
-    sequence[t] = state[0];
+  Variable<T> rows_times(const Variable<T>& x, Parameter<T>& weight, GateRange gates) const {
+    return matmul(x, rows(weight, gates), {.transpose_b = true});
   }
-  return state;
-}
 
-/// Runs a stack over x (T, B, I) from `initial` (each (L, B, H); zeros if there is none). `step`
-/// computes a layer's next state: step(StepWeights, x (B, I), state) -> state.
-template <class T, std::size_t n, class Step>
-RunResult<T, n> run_stack(RecurrentLayer<T>& layer, const char* kind, const Variable<T>& x,
-                          const std::optional<StateParts<T, n>>& initial, const Step& step) {
-  detail::TapeState<T>& tape = x.state(kind);
-  const LayerScope<T> scope(tape, layer);
-  return detail::attempt(tape, [&] {
-    const RecurrentOptions& options = layer.options();
-    check_operands(options, kind, x, initial);
-    const std::size_t steps = x.shape()[0];
-    const std::size_t batch = x.shape()[1];
-    std::vector<Variable<T>> sequence;
-    for (std::size_t t = 0; t < steps; ++t) sequence.push_back(select(x, 0, static_cast<int>(t)));
-    std::array<std::vector<Variable<T>>, n> last;
-    for (std::size_t l = 0; l < options.num_layers; ++l) {
-      const Scope<T> layer_scope(tape, "layer", ScopeKind::layer, static_cast<std::int64_t>(l));
-      StateParts<T, n> state;
-      for (std::size_t k = 0; k < n; ++k)
-        state[k] = initial ? select((*initial)[k], 0, static_cast<int>(l))
-                           : zeros(tape, {batch, options.hidden_size}, k == 0 ? "h0" : "c0");
-      state = run_layer<T, n>(layer, l, sequence, state, step);
-      for (std::size_t k = 0; k < n; ++k) last[k].push_back(state[k]);
+  Variable<T> shifted(const Variable<T>& x, Parameter<T>& bias, GateRange gates) const {
+    return present(bias) ? x + rows(bias, gates) : x;
+  }
+
+  Variable<T> normed(const Variable<T>& x, Parameter<T>& gain, Parameter<T>& bias,
+                     GateRange gates) const {
+    return present(gain) ? shifted(standardised(x) * rows(gain, gates), bias, gates) : x;
+  }
+
+  /// Each row of x with mean 0 and variance 1, taken over as many gates as one norm spans.
+  Variable<T> standardised(const Variable<T>& x) const {
+    const auto end = static_cast<std::int64_t>(x.shape().back());
+    const auto width = static_cast<std::int64_t>(cell_.norm_gates * cell_.hidden_size);
+    std::vector<Variable<T>> blocks;
+    for (std::int64_t start = 0; start < end; start += width) {
+      const Variable<T> block = width < end ? slice(x, -1, start, start + width) : x;
+      const Variable<T> spread = sqrt(var(block, -1, {.keepdims = true}) + T(1e-5));
+      blocks.push_back((block - mean(block, -1, true)) / spread);
     }
-    RunResult<T, n> result;
-    result.output =
-        steps > 0 ? stack(sequence) : zeros(tape, {0, batch, options.hidden_size}, "output");
-    for (std::size_t k = 0; k < n; ++k) result.state[k] = stack(last[k]);
-    return result;
-  });
-}
+    return blocks.size() == 1 ? blocks[0] : concatenate(blocks, -1);
+  }
+
+  detail::TapeState<T>& tape_;
+  const CellOptions& cell_;
+  RecurrentWeights<T>& weights_;
+  StepMasks<T> masks_;
+};
 
 }  // namespace tapestry::layers

@@ -1,44 +1,122 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/layers/rnn.hpp"
 
+#include <cmath>
+#include <string>
+
 #include "recurrence.hpp"
+#include "tapestry/layers/init.hpp"
 
 namespace tapestry::layers {
 namespace {
 
 template <class T>
-Variable<T> activate(Activation activation, const Variable<T>& x) {
+Variable<T> apply_named(Activation activation, const Variable<T>& x) {
   switch (activation) {
     case Activation::tanh:
       return tanh(x);
     case Activation::relu:
       return relu(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
     case Activation::identity:
       break;
   }
   return x;
 }
 
+template <class T>
+Variable<T> activate(const ActivationFunction<T>& function, const Variable<T>& x) {
+  if (const auto* named = std::get_if<Activation>(&function)) return apply_named(*named, x);
+  detail::TapeState<T>& tape = x.state("activation");
+  return detail::attempt(tape, [&] {
+    const Variable<T> y = std::get<1>(function)(x);
+    if (&y.state("activation") != &tape) tape.throw_foreign("activation");
+    if (!(y.shape() == x.shape()))
+      throw ShapeError("activation", "gave " + y.shape().str() + " for " + x.shape().str() +
+                                         "; it must keep the shape");
+    return y;
+  });
+}
+
+template <class T>
+StateParts<T, 1> rnn_step(const StepWeights<T>& w, const Variable<T>& x,
+                          const StateParts<T, 1>& state, const ActivationFunction<T>& f_s) {
+  const auto from_x = w.input(x);
+  return {activate(f_s, from_x + w.hidden(state[0])).named("h")};
+}
+
+template <class T>
+void check_function(const char* kind, const char* option, const ActivationFunction<T>& function) {
+  const auto* callable = std::get_if<1>(&function);
+  if (callable && !*callable)
+    throw ArgumentError(kind, std::string(option) + " is an empty function");
+}
+
+template <class T>
+CellOptions cell_of(const char* kind, const auto& o) {
+  check_function<T>(kind, "activation", o.activation);
+  return {.kind = kind, .hidden_size = o.hidden_size, .bias = o.bias, .layer_norm = o.layer_norm};
+}
+
+template <class T>
+bool is_identity(const ActivationFunction<T>& function) {
+  const auto* named = std::get_if<Activation>(&function);
+  return named && *named == Activation::identity;
+}
+
 }  // namespace
 
 template <class T>
-RNN<T>::RNN(const RNNOptions& o)
-    : Recurrent<T, HiddenState<T>>("rnn", 1,
-                                   {o.input_size, o.hidden_size, o.num_layers, o.bias, o.dropout}),
+RNN<T>::RNN(const RNNOptions<T>& o)
+    : Recurrent<T, HiddenState<T>>(cell_of<T>("rnn", o), RecurrentOptions::of(o)),
+      activation_(o.activation),
+      output_activation_(o.output_activation) {
+  check_function<T>("rnn", "output_activation", o.output_activation);
+  if (o.output_size == 0) {
+    if (!is_identity<T>(o.output_activation))
+      throw ArgumentError("rnn", "output_activation needs output_size");
+    return;
+  }
+  const std::size_t inputs = this->directions() * o.hidden_size;
+  const double bound = 1 / std::sqrt(static_cast<double>(inputs));
+  weight_ho_ = Parameter<T>(uniform<T>({o.output_size, inputs}, bound), "weight_ho");
+  if (o.bias) bias_ho_ = Parameter<T>(uniform<T>({o.output_size}, bound), "bias_ho");
+}
+
+template <class T>
+auto RNN<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
+    -> Parts {
+  return rnn_step(weights, x, state, activation_);
+}
+
+template <class T>
+std::size_t RNN<T>::output_size() const {
+  return present(weight_ho_) ? weight_ho_.shape()[0] : 0;
+}
+
+template <class T>
+Variable<T> RNN<T>::output(const Variable<T>& h) {
+  detail::TapeState<T>& tape = h.state("rnn");
+  const auto watch = [&](Parameter<T>& p) { return Variable<T>(tape, tape.watch(p)); };
+  const auto product = matmul(h, watch(weight_ho_), {.transpose_b = true});
+  return activate(output_activation_, present(bias_ho_) ? product + watch(bias_ho_) : product);
+}
+
+template <class T>
+RNNCell<T>::RNNCell(const RNNCellOptions<T>& o)
+    : RecurrentCell<T, HiddenState<T>>(cell_of<T>("rnn_cell", o), o.input_size),
       activation_(o.activation) {}
 
 template <class T>
-Recurrence<T, HiddenState<T>> RNN<T>::run(const Variable<T>& x, const HiddenState<T>* initial) {
-  const auto step = [this](const StepWeights<T>& w, const Variable<T>& input,
-                           const StateParts<T, 1>& state) -> StateParts<T, 1> {
-    const auto from_x = w.input(input);
-    return {activate(activation_, from_x + w.hidden(state[0])).named("h")};
-  };
-  const auto result = run_stack<T, 1>(*this, "rnn", x, parts_of(initial), step);
-  return {result.output, {result.state[0]}};
+auto RNNCell<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
+    -> Parts {
+  return rnn_step(weights, x, state, activation_);
 }
 
 template class RNN<float>;
 template class RNN<double>;
+template class RNNCell<float>;
+template class RNNCell<double>;
 
 }  // namespace tapestry::layers

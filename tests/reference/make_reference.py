@@ -9,7 +9,8 @@ files). Inputs are short decimals from Python's own generator with a fixed seed 
 they are the same everywhere; results are float64 and printed so that they read back exactly.
 Another version or processor may change the last digit of a result.
 
-Files, all in the folder of this script (their layout is described in tests/reference.hpp):
+Files, all in the folder of this script (their layout is described in tests/reference.hpp;
+make_recurrent_reference.py writes one more):
     layers.json                     RNN, LSTM, GRU, Linear, Embedding: values and gradients
     losses.json                     cross_entropy: values and gradients
     losses_more.json                the other losses, and training steps with a gradient penalty
@@ -59,9 +60,9 @@ def case(options, arrays):
     return {"options": options, "arrays": {name: to_json(a) for name, a in arrays.items()}}
 
 
-def write(name, cases):
+def write(name, cases, script="make_reference.py"):
     """Readable JSON: one line for each array."""
-    text = ['{\n  "generator": "make_reference.py, PyTorch %s",\n  "cases": {' % torch.__version__]
+    text = ['{\n  "generator": "%s, PyTorch %s",\n  "cases": {' % (script, torch.__version__)]
     for i, (key, value) in enumerate(cases.items()):
         arrays = ",\n".join(
             f"        {json.dumps(n)}: {json.dumps(a, allow_nan=False)}"

@@ -3,41 +3,115 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <variant>
 
 #include "tapestry/layers/recurrent.hpp"
 
 namespace tapestry::layers {
 
-/// What an RNN applies to its new state.
-enum class Activation : std::uint8_t { tanh, relu, identity };
+/// Activation functions that go by name.
+enum class Activation : std::uint8_t { tanh, relu, sigmoid, identity };
 
+/// One of those, or any function of a variable that keeps its shape:
+/// `.activation = [](const auto& v) { return sin(v); }`.
+template <class T>
+using ActivationFunction = std::variant<Activation, std::function<Variable<T>(const Variable<T>&)>>;
+
+template <class T = float>
 struct RNNOptions {
-  std::size_t input_size = 0;   ///< I
-  std::size_t hidden_size = 0;  ///< H
-  std::size_t num_layers = 1;   ///< L
-  Activation activation = Activation::tanh;
-  bool bias = true;
-  double dropout = 0;  ///< in training, on the output of each layer but the last
+  std::size_t input_size = 0;                           ///< I
+  std::size_t hidden_size = 0;                          ///< H
+  std::size_t num_layers = 1;                           ///< L
+  ActivationFunction<T> activation = Activation::tanh;  ///< f_s
+  bool bias = true;            ///< additive parameters, those of layer norm included
+  double dropout = 0;          ///< in training, on the output of each layer but the last
+  bool bidirectional = false;  ///< D = 2
+  VariationalDropout variational_dropout = {};
+  bool layer_norm = false;
+  bool learned_initial_state = false;
+  std::size_t output_size = 0;                                     ///< O; 0: the output is h
+  ActivationFunction<T> output_activation = Activation::identity;  ///< f_o
 };
 
 /// A stack of simple recurrent layers (Elman 1990), as torch.nn.RNN:
 ///
-///   h(t) = f(W_ih x(t) + b_ih + W_hh h(t-1) + b_hh)
+///   h(t) = f_s(W_ih x(t) + b_ih + W_hh h(t-1) + b_hh)
 ///
-/// x (T, B, I), output (T, B, H), state.h (L, B, H); W_ih (H, I), W_hh (H, H), b (H).
+/// x (T, B, I), output (T, B, D·H), state.h (L·D, B, H); W_ih (H, I), above the first layer
+/// (H, D·H), W_hh (H, H), b (H).
+///
+/// Options, with PyTorch's meaning where PyTorch has them, and:
+///   output_size     the state machine of textbooks: the output is, with h of the last layer,
+///                     y(t) = f_o(W_ho h(t) + b_ho)
+///                   of shape (T, B, O); "weight_ho" (O, D·H), "bias_ho" (O), uniform in
+///                   [-1/√(D·H), 1/√(D·H)); h remains to be seen by `gate("h")`
+///   layer_norm      LN(W_ih x) and LN(W_hh h), each over its H units, in place of the products
+///                   (Ba, Kiros and Hinton 2016, with separate norms as for their LSTM):
+///                     LN(a) = gain (a - mean(a)) / √(variance(a) + 10⁻⁵) + bias
 template <class T = float>
 class RNN : public Recurrent<T, HiddenState<T>> {
  public:
-  /// Throws ArgumentError when a size is 0 or dropout is outside [0, 1].
-  explicit RNN(const RNNOptions& options);
+  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], a function is empty,
+  /// or there is an output activation without an output.
+  explicit RNN(const RNNOptions<T>& options);
+
+  /// W_ho and b_ho. Of rank 0 when there is no output, or no bias.
+  [[nodiscard]] Parameter<T>& weight_ho() { return weight_ho_; }
+  [[nodiscard]] Parameter<T>& bias_ho() { return bias_ho_; }
+
+  void visit(auto&& part) {
+    RecurrentLayer<T>::visit(part);
+    if (weight_ho_.shape().rank() > 0) part("weight_ho", weight_ho_);
+    if (bias_ho_.shape().rank() > 0) part("bias_ho", bias_ho_);
+  }
 
  private:
-  Recurrence<T, HiddenState<T>> run(const Variable<T>& x, const HiddenState<T>* initial) override;
+  using typename Recurrent<T, HiddenState<T>>::Parts;
+  Parts step(const StepWeights<T>& weights, const Variable<T>& x,
+             const Parts& state) const override;
+  [[nodiscard]] std::size_t output_size() const override;
+  Variable<T> output(const Variable<T>& state) override;
 
-  Activation activation_;
+  ActivationFunction<T> activation_;
+  ActivationFunction<T> output_activation_;
+  Parameter<T> weight_ho_;
+  Parameter<T> bias_ho_;
+};
+
+template <class T = float>
+struct RNNCellOptions {
+  std::size_t input_size = 0;                           ///< I
+  std::size_t hidden_size = 0;                          ///< H
+  ActivationFunction<T> activation = Activation::tanh;  ///< f_s
+  bool bias = true;
+  bool layer_norm = false;
+};
+
+/// A single step of an RNN, as torch.nn.RNNCell: `h = cell(x, h)`.
+template <class T = float>
+class RNNCell : public RecurrentCell<T, HiddenState<T>> {
+ public:
+  /// Throws ArgumentError when a size is 0 or the activation an empty function.
+  explicit RNNCell(const RNNCellOptions<T>& options);
+
+  /// x (B, I), from h (B, H) or zeros: the next h (B, H). Throws ShapeError for other shapes.
+  Variable<T> operator()(const Variable<T>& x) { return this->run(x, {})[0]; }
+  Variable<T> operator()(const Variable<T>& x, const Variable<T>& h) {
+    return this->run(x, {{h}})[0];
+  }
+
+ private:
+  using typename RecurrentCell<T, HiddenState<T>>::Parts;
+  Parts step(const StepWeights<T>& weights, const Variable<T>& x,
+             const Parts& state) const override;
+
+  ActivationFunction<T> activation_;
 };
 
 extern template class RNN<float>;
 extern template class RNN<double>;
+extern template class RNNCell<float>;
+extern template class RNNCell<double>;
 
 }  // namespace tapestry::layers
