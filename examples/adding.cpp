@@ -17,7 +17,7 @@ struct Adder {
   tp::layers::Linear<> head;
 
   explicit Adder(std::size_t hidden)
-      : lstm({.input_size = 2, .hidden_size = hidden}), head(hidden, 1) {}
+      : lstm({.input_size = 2, .hidden_size = hidden, .forget_bias = 1}), head(hidden, 1) {}
 
   void visit(auto&& part) {
     part("lstm", lstm);
