@@ -5,8 +5,8 @@
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build
-  libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev nlohmann-json3-dev
+  g++ cmake ninja-build pkg-config
+  libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev nlohmann-json3-dev libzip-dev
   libboost-test-dev libcli11-dev libbenchmark-dev graphviz
   "$@"
 )

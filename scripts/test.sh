@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Installs what is missing, builds and runs all tests, then the unit tests under sanitizers (the
-# random programs also against libtorch), and checks the format. The last line is "N passed, N failed".
+# random programs also against libtorch), fuzzes the readers of files for a minute each, and checks
+# the format. The last line is "N passed, N failed".
 #   scripts/test.sh [--tidy]    --tidy: also run clang-tidy, which takes long
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 1
@@ -81,6 +82,7 @@ check "build (asan)" build asan
 run_tests asan
 check "build (tsan)" build tsan
 run_tests tsan
+check "fuzz" scripts/fuzz.sh 60
 if $tidy; then check "clang-tidy" check_tidy; fi
 
 echo "$passed passed, $failed failed"

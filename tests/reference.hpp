@@ -26,7 +26,8 @@
 //                     clip/...: "grad/weight", "norm", "clipped/weight"
 //   recurrent.json    {rnn_tanh,rnn_relu,lstm,lstm_proj,gru}/SEED: checksums of "output", "h_n",
 //                     "c_n", "grad/..."; how, is told in make_recurrent_reference.py
-//   safetensors.json  float32, float64: content of the option "file"; "input" and "output"
+//   interchange.json  {lstm,gru,rnn}_{float32,float64}: content of the files that the option
+//                     "file" names, without .safetensors or .npz; "input" and "output"
 #pragma once
 
 #include <algorithm>

@@ -265,6 +265,7 @@ BOOST_AUTO_TEST_CASE(names_in_messages_are_short_and_on_one_line) {
   const std::string entry = R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})";
   const std::string good = "{" + good_w + "," + good_v + ",\"";
   expect_one(good + R"(a\nb\u007Fc)" + entry, "'a?b?c' is not in the model");
+  expect_one(good + R"(w\u0000)" + entry, "'w?' is not in the model");
   std::string accents;
   for (int i = 0; i < 99; ++i) accents += "\xC3\xA9";
   expect_one(good + "e" + accents + accents + entry, "'e" + accents + "...' is not in the model");

@@ -21,11 +21,11 @@
 #include <string>
 #include <thread>
 #include <tuple>
-#include <type_traits>
 #include <vector>
 
 #include "errors.hpp"
 #include "files.hpp"
+#include "python.hpp"
 #include "reference.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/random.hpp"
@@ -39,10 +39,8 @@ using tapestry::Array;
 using tapestry::FileError;
 using tapestry::Metadata;
 using tapestry::Parameter;
-using tapestry::test::max_difference;
 using tapestry::test::read_bytes;
 using tapestry::test::Reference;
-using tapestry::test::ReferenceCase;
 using tapestry::test::says;
 using tapestry::test::TemporaryFolder;
 using tapestry::test::write_bytes;
@@ -211,37 +209,17 @@ BOOST_AUTO_TEST_CASE(loading_counts_as_an_update) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-BOOST_AUTO_TEST_SUITE(pytorch)
-
-BOOST_AUTO_TEST_CASE_TEMPLATE(files_load, T, Types) {
-  const ReferenceCase c = Reference("safetensors.json")[std::is_same_v<T, float> ? "float32"  //
-                                                                                 : "float64"];
-  tapestry::layers::LSTM<T> lstm({.input_size = c.option<std::size_t>("input_size", 0),
-                                  .hidden_size = c.option<std::size_t>("hidden_size", 0),
-                                  .num_layers = c.option<std::size_t>("num_layers", 0)});
-  tapestry::load(lstm, Reference::path(c.option<std::string>("file", "")));
-  const auto parameters = tapestry::named_parameters(lstm);
-  BOOST_TEST(parameters.size() == 8u);
-  for (const auto& [name, parameter] : parameters)
-    BOOST_TEST(max_difference(parameter->value(), c.array<T>(name)) == 0.0, name);
-  tapestry::Tape<T> tape;
-  const auto [output, state] = lstm(tape.constant(c.array<T>("input")));
-  BOOST_TEST(max_difference(output.value(), c.array("output")) <
-             (std::is_same_v<T, float> ? 1e-6 : 1e-14));
-}
+BOOST_AUTO_TEST_SUITE(python)
 
 // Python reads what we write, by the specification alone. Skipped where there is no Python.
-BOOST_AUTO_TEST_CASE(python_reads_ours,
-                     *boost::unit_test::precondition([](boost::unit_test::test_unit_id) {
-                       return std::filesystem::exists("/usr/bin/python3");
-                     })) {
+BOOST_AUTO_TEST_CASE(python_reads_ours, *tapestry::test::needs_python("json, struct")) {
   const TemporaryFolder folder;
   Model<double> model;
   model.embed.weight().value()(0, 0) = 0.1;
   tapestry::save(model, folder / "x", {{"who", "\"us\""}});
-  write_bytes(folder / "read.py", R"(
-import json, struct, sys
-with open(sys.argv[1], "rb") as file:
+  const std::string printed = tapestry::test::run_python(folder, R"(
+import json, struct
+with open("x", "rb") as file:
     length, = struct.unpack("<Q", file.read(8))
     assert length % 8 == 0
     header = json.loads(file.read(length))
@@ -256,12 +234,6 @@ for name, tensor in header.items():
     print(name, *tensor["shape"], *(value.hex() for value in values))
 assert covered == len(data)
 )");
-  const std::string command = "/usr/bin/python3 " + folder / "read.py" + " " + folder / "x";
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), &pclose);
-  BOOST_REQUIRE(pipe);
-  std::string printed;
-  for (int c = std::fgetc(pipe.get()); c != EOF; c = std::fgetc(pipe.get()))
-    printed += static_cast<char>(c);
   std::string expected = "{\"who\": \"\\\"us\\\"\"}\n";
   for (const auto& [name, parameter] : tapestry::named_parameters(model)) {
     expected += name;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -34,6 +35,10 @@ std::string folder_of(const std::string& path) {
 }
 
 }  // namespace
+
+void MemoryBytes::read(std::uint64_t offset, void* to, std::size_t bytes) const {
+  std::copy_n(bytes_.data() + offset, bytes, static_cast<std::byte*>(to));
+}
 
 InputFile::InputFile(const char* op, const std::string& path)
     : op_(op), path_(path), descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {

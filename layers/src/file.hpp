@@ -7,22 +7,47 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace tapestry::detail {
 
+/// What a file is read from.
+class ByteSource {
+ public:
+  ByteSource() = default;
+  ByteSource(const ByteSource&) = delete;
+  ByteSource& operator=(const ByteSource&) = delete;
+  virtual ~ByteSource() = default;
+
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+
+  /// `offset` + `bytes` must be at most `size()`.
+  virtual void read(std::uint64_t offset, void* to, std::size_t bytes) const = 0;
+};
+
+/// The content of a file in memory.
+class MemoryBytes final : public ByteSource {
+ public:
+  explicit MemoryBytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
+  void read(std::uint64_t offset, void* to, std::size_t bytes) const override;
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
 /// A regular file, open for reading. All throw FileError for the operation `op`.
-class InputFile {
+class InputFile final : public ByteSource {
  public:
   InputFile(const char* op, const std::string& path);
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-  ~InputFile();
+  ~InputFile() override;
 
   /// Bytes in it when it was opened.
-  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
 
-  void read(std::uint64_t offset, void* to, std::size_t bytes) const;
+  void read(std::uint64_t offset, void* to, std::size_t bytes) const override;
 
  private:
   const char* op_;

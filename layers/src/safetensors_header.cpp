@@ -3,17 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
-#include "tapestry/autodiff/error.hpp"
-
 namespace tapestry::detail {
 namespace {
 
-constexpr std::size_t max_problems = 1000;
 constexpr std::size_t max_tensors = 1'000'000;
 constexpr std::size_t max_axes = 64;
 
@@ -208,43 +204,6 @@ void HeaderReader::finish_entry() {
   header_.tensors.push_back(std::move(entry_));
 }
 
-/// Bytes of one element.
-std::optional<std::uint64_t> element_size(std::string_view dtype) {
-  using Size = std::pair<std::string_view, std::uint64_t>;
-  static constexpr auto sizes = std::to_array<Size>({{"F32", 4},
-                                                     {"F64", 8},
-                                                     {"F16", 2},
-                                                     {"BF16", 2},
-                                                     {"BOOL", 1},
-                                                     {"I64", 8},
-                                                     {"I32", 4},
-                                                     {"I16", 2},
-                                                     {"I8", 1},
-                                                     {"U64", 8},
-                                                     {"U32", 4},
-                                                     {"U16", 2},
-                                                     {"U8", 1},
-                                                     {"F8_E4M3", 1},
-                                                     {"F8_E5M2", 1},
-                                                     {"F8_E8M0", 1},
-                                                     {"C64", 8}});
-  for (const auto& [name, size] : sizes)
-    if (name == dtype) return size;
-  return std::nullopt;
-}
-
-/// element times all extents, unless that needs more than 64 bits.
-std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape,
-                                        std::uint64_t element) {
-  if (std::find(shape.begin(), shape.end(), 0u) != shape.end()) return 0;
-  std::uint64_t bytes = element;
-  for (const std::uint64_t extent : shape) {
-    if (extent > std::numeric_limits<std::uint64_t>::max() / bytes) return std::nullopt;
-    bytes *= extent;
-  }
-  return bytes;
-}
-
 std::string range_text(std::uint64_t begin, std::uint64_t end) {
   return "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
 }
@@ -304,19 +263,6 @@ void check_cover(const std::vector<TensorEntry>& tensors, std::uint64_t data_siz
 
 }  // namespace
 
-void Problems::add(std::string text) {
-  if (++count_ <= max_problems) texts_.push_back(std::move(text));
-}
-
-void Problems::raise(const char* op, const std::string& path) const {
-  std::string message = path + ": " + std::to_string(count_);
-  message += count_ == 1 ? " problem: " : " problems: ";
-  for (std::size_t i = 0; i < texts_.size(); ++i) message.append(i > 0 ? "; " : "") += texts_[i];
-  if (count_ > texts_.size())
-    message += "; and " + std::to_string(count_ - texts_.size()) + " more";
-  throw FileError(op, message);
-}
-
 std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
                                                           std::uint64_t data_size,
                                                           Problems& problems) {
@@ -336,27 +282,6 @@ std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
     entry.valid = entry.complete && check_entry(entry, data_size, problems);
   check_cover(header.tensors, data_size, problems);
   return header;
-}
-
-std::string in_quotes(std::string_view name) {
-  constexpr std::size_t longest = 200;
-  std::string text(name.substr(0, longest));
-  if (name.size() > longest) {
-    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80; };
-    while (!text.empty() && continues(text.back())) text.pop_back();  // no half of a character
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
-    text += "...";
-  }
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return "'" + text + "'";
-}
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text.append(i > 0 ? ", " : "") += std::to_string(shape[i]);
-  return text + (shape.size() == 1 ? ",)" : ")");
 }
 
 }  // namespace tapestry::detail

@@ -22,19 +22,14 @@ void check(const AdamOptions& options) {
 
 template <class T>
 Adam<T>::Adam(ParameterList<T> parameters, AdamOptions options)
-    : Optimizer<T>(op, std::move(parameters), options.learning_rate), options_(options) {
+    : Optimizer<T>(op, std::move(parameters), options.learning_rate, {"exp_avg", "exp_avg_sq"}),
+      options_(options) {
   check(options_);
-  moments_.reserve(this->parameters().size());
-  for (const Parameter<T>* parameter : this->parameters()) {
-    const Array<T> zeros(parameter->value().shape(), T{0});
-    moments_.push_back({.mean = zeros, .square = zeros});
-  }
 }
 
 template <class T>
 void Adam<T>::update(std::size_t position, Parameter<T>& parameter) {
-  Moments& state = moments_[position];
-  const auto steps = static_cast<double>(++state.steps);
+  const auto steps = static_cast<double>(this->steps(position));
   const double mean_correction = 1.0 - std::pow(options_.beta1, steps);
   const double square_correction = 1.0 - std::pow(options_.beta2, steps);
   const T rate = static_cast<T>(this->learning_rate() / mean_correction);
@@ -48,8 +43,8 @@ void Adam<T>::update(std::size_t position, Parameter<T>& parameter) {
 
   const T* grad = parameter.grad().data();
   T* value = parameter.value().data();
-  T* mean = state.mean.data();
-  T* square = state.square.data();
+  T* mean = this->memory(0, position);
+  T* square = this->memory(1, position);
   const std::size_t size = parameter.size();
   for (std::size_t i = 0; i < size; ++i) {
     const T g = grad[i] + decay * value[i];

@@ -26,19 +26,25 @@ void check_distinct(const char* name, const ParameterList<T>& parameters) {
 }  // namespace
 
 template <class T>
-Optimizer<T>::Optimizer(const char* name, ParameterList<T> parameters, double learning_rate)
-    : name_(name), parameters_(std::move(parameters)) {
+Optimizer<T>::Optimizer(const char* name, ParameterList<T> parameters, double learning_rate,
+                        const std::vector<const char*>& memories)
+    : name_(name), parameters_(std::move(parameters)), steps_(parameters_.size()) {
   if (parameters_.empty()) throw ArgumentError(name_, "the list of parameters is empty");
   check_distinct(name_, parameters_);
   set_learning_rate(learning_rate);
   shapes_.reserve(parameters_.size());
   for (const Parameter<T>* parameter : parameters_) shapes_.push_back(parameter->shape());
+  for (const char* memory : memories) {
+    std::vector<Array<T>>& arrays = memories_.emplace_back(Memory{memory, {}}).arrays;
+    for (const Parameter<T>* parameter : parameters_)
+      arrays.emplace_back(parameter->value().shape(), T{0});
+  }
 }
 
 template <class T>
 void Optimizer<T>::set_learning_rate(double learning_rate) {
   check_not_negative(name_, "learning_rate", learning_rate);
-  learning_rate_ = learning_rate;
+  learning_rate_.value = learning_rate;
 }
 
 template <class T>
@@ -47,6 +53,7 @@ void Optimizer<T>::step() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<T>& parameter = *parameters_[i];
     if (!is_trained(parameter)) continue;
+    ++steps_[i];
     update(i, parameter);
     parameter.touch();
   }

@@ -21,16 +21,18 @@ void check(const SGDOptions& options) {
                                 text_of(options.dampening));
 }
 
+std::vector<const char*> memories(const SGDOptions& options) {
+  if (options.momentum == 0) return {};
+  return {"momentum_buffer"};
+}
+
 }  // namespace
 
 template <class T>
 SGD<T>::SGD(ParameterList<T> parameters, SGDOptions options)
-    : Optimizer<T>(op, std::move(parameters), options.learning_rate), options_(options) {
+    : Optimizer<T>(op, std::move(parameters), options.learning_rate, memories(options)),
+      options_(options) {
   check(options_);
-  if (options_.momentum == 0) return;
-  momenta_.reserve(this->parameters().size());
-  for (const Parameter<T>* parameter : this->parameters())
-    momenta_.push_back({.direction = Array<T>(parameter->value().shape(), T{0})});
 }
 
 template <class T>
@@ -40,24 +42,22 @@ void SGD<T>::update(std::size_t position, Parameter<T>& parameter) {
   const std::size_t size = parameter.size();
   const T* grad = parameter.grad().data();
   T* value = parameter.value().data();
-  if (momenta_.empty()) {
+  if (options_.momentum == 0) {
     for (std::size_t i = 0; i < size; ++i) value[i] -= rate * (grad[i] + decay * value[i]);
     return;
   }
 
-  Momentum& state = momenta_[position];
   const T keep = static_cast<T>(options_.momentum);
-  const T add = static_cast<T>(state.started ? 1.0 - options_.dampening : 1.0);
+  const T add = static_cast<T>(this->steps(position) > 1 ? 1.0 - options_.dampening : 1.0);
   // The step is along d = grad_share * g + direction_share * b.
   const T grad_share = options_.nesterov ? T{1} : T{0};
   const T direction_share = options_.nesterov ? static_cast<T>(options_.momentum) : T{1};
-  T* direction = state.direction.data();
+  T* direction = this->memory(0, position);
   for (std::size_t i = 0; i < size; ++i) {
     const T g = grad[i] + decay * value[i];
     direction[i] = keep * direction[i] + add * g;
     value[i] -= rate * (grad_share * g + direction_share * direction[i]);
   }
-  state.started = true;
 }
 
 template class SGD<float>;

@@ -4,10 +4,10 @@
 
     /usr/bin/python3 tests/reference/make_reference.py
 
-Needs only PyTorch (Debian 12: python3-torch 1.13.0 with Python 3.11, which made the committed
-files). Inputs are short decimals from Python's own generator with a fixed seed for each case, so
-they are the same everywhere; results are float64 and printed so that they read back exactly.
-Another version or processor may change the last digit of a result.
+Needs only PyTorch with NumPy (Debian 12: python3-torch 1.13.0 with Python 3.11, which made the
+committed files). Inputs are short decimals from Python's own generator with a fixed seed for each
+case, so they are the same everywhere; results are float64 and printed so that they read back
+exactly. Another version or processor may change the last digit of a result.
 
 Files, all in the folder of this script (their layout is described in tests/reference.hpp;
 make_recurrent_reference.py writes one more):
@@ -15,8 +15,8 @@ make_recurrent_reference.py writes one more):
     losses.json                     cross_entropy: values and gradients
     losses_more.json                the other losses, and training steps with a gradient penalty
     optim.json                      SGD, Adam, clip_grad_norm_
-    safetensors.json                the content of the two files below
-    lstm_{float32,float64}.safetensors   state_dict of a two-layer torch.nn.LSTM
+    interchange.json                the content of the files below
+    {lstm,gru,rnn}_{float32,float64}.{safetensors,npz}   state_dict of a module of two layers
 
 Arrays carry the names PyTorch gives them; "grad/NAME" is the gradient of the loss by NAME. The loss
 of a layer is the sum of all outputs times fixed numbers, which are stored as "cotangent/NAME".
@@ -29,6 +29,7 @@ import random
 import struct
 import zlib
 
+import numpy as np
 import torch
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -363,21 +364,28 @@ def save_safetensors(path, tensors, dtype, code):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def safetensors_cases():
+RECURRENT = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+
+
+def interchange_cases():
+    """State dicts as files: safetensors, and .npz as NumPy writes it, both plain and compressed."""
     cases = {}
-    for name, dtype, code, torch_type in (("float32", "F32", "f", torch.float32),
-                                          ("float64", "F64", "d", torch.float64)):
+    types = (("float32", "F32", "f", torch.float32, np.savez),
+             ("float64", "F64", "d", torch.float64, np.savez_compressed))
+    for (kind, make), (name, dtype, code, torch_type, save_npz) in itertools.product(
+            RECURRENT.items(), types):
         numbers = Numbers("safetensors/" + name)
-        module = torch.nn.LSTM(3, 4, num_layers=2)
+        module = make(3, 4, num_layers=2)
         fill(module, numbers)
         module = module.to(torch_type)
         weights = module.state_dict()
-        file = f"lstm_{name}.safetensors"
-        save_safetensors(FOLDER / file, weights, dtype, code)
+        file = f"{kind}_{name}"
+        save_safetensors(FOLDER / (file + ".safetensors"), weights, dtype, code)
+        save_npz(FOLDER / (file + ".npz"), **{key: value.numpy() for key, value in weights.items()})
         x = numbers.uniform(3, 2, 3).to(torch_type)
         output, _ = module(x)
-        options = dict(file=file, dtype=dtype, input_size=3, hidden_size=4, num_layers=2)
-        cases[name] = case(options, dict(weights) | {"input": x, "output": output})
+        options = dict(file=file, input_size=3, hidden_size=4, num_layers=2)
+        cases[file] = case(options, dict(weights) | {"input": x, "output": output})
     return cases
 
 
@@ -386,4 +394,4 @@ if __name__ == "__main__":
     write("losses.json", loss_cases())
     write("losses_more.json", more_loss_cases())
     write("optim.json", optim_cases())
-    write("safetensors.json", safetensors_cases())
+    write("interchange.json", interchange_cases())

@@ -2,11 +2,14 @@
 // All of the layers component: models, their parts, and saving them.
 #pragma once
 
+#include "tapestry/layers/bundle.hpp"
 #include "tapestry/layers/embedding.hpp"
 #include "tapestry/layers/gru.hpp"
 #include "tapestry/layers/init.hpp"
 #include "tapestry/layers/linear.hpp"
 #include "tapestry/layers/lstm.hpp"
 #include "tapestry/layers/module.hpp"
+#include "tapestry/layers/npz.hpp"
 #include "tapestry/layers/rnn.hpp"
 #include "tapestry/layers/safetensors.hpp"
+#include "tapestry/layers/saved_part.hpp"

@@ -12,9 +12,13 @@
 //
 // A part is a parameter, a layer, another such struct, or a vector, array or optional of them.
 // Parameters, names on the tape, train and eval mode, saving and loading follow from it.
+// Optimizers, generators, arrays and numbers can be parts too, for the sake of saving them. The
+// parts of a part whose name is empty have their names to themselves: `part("", embed)` gives
+// "weight".
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -38,7 +42,7 @@ class PartPath {
   class Segment {
    public:
     Segment(PartPath& path, std::string_view name) : path_(path), length_(path.length_) {
-      if (length_ > 0) path.append(".");
+      if (length_ > 0 && !name.empty()) path.append(".");
       path.append(name);
     }
     Segment(const Segment&) = delete;
@@ -69,6 +73,21 @@ inline constexpr bool is_parameter = false;
 template <class T>
 inline constexpr bool is_parameter<Parameter<T>> = true;
 
+/// Numbers that are no parameters, and objects that show their state as numbers: what a file holds
+/// besides parameters.
+template <class X>
+inline constexpr bool is_array = false;
+template <class T>
+inline constexpr bool is_array<Array<T>> = true;
+template <class X>
+concept HasState = requires(X& x) {
+  x.set_state(x.state());
+  { X::is_state(x.state()) } -> std::same_as<bool>;
+};
+template <class X>
+inline constexpr bool is_saved =
+    is_parameter<X> || is_array<X> || std::is_arithmetic_v<X> || HasState<X>;
+
 template <class X>
 inline constexpr bool is_optional = false;
 template <class X>
@@ -87,7 +106,7 @@ concept Visitable = requires(X& x) {
 /// Calls `action(path, x)` for `x` and everything below it, parents first.
 template <class X, class Action>
 void walk_parts(X& x, PartPath& path, const Action& action) {
-  if constexpr (is_parameter<X>) {
+  if constexpr (is_saved<X>) {
     action(path.str(), x);
   } else if constexpr (is_optional<X>) {
     if (x) walk_parts(*x, path, action);
@@ -100,7 +119,8 @@ void walk_parts(X& x, PartPath& path, const Action& action) {
   } else {
     static_assert(
         requires { std::begin(x); },
-        "a part of a model is a Parameter, a struct with visit, or a range of them");
+        "a part of a model is a Parameter, a struct with visit, or a range of them; of what is "
+        "saved with it also a number, an Array, or a class with state, set_state and is_state");
     std::size_t i = 0;
     for (auto& part : x) {
       const PartPath::Segment segment(path, std::to_string(i++));

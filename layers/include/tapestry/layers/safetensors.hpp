@@ -4,16 +4,12 @@
 // are those of a PyTorch state_dict, so files go both ways.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
-#include <type_traits>
-#include <variant>
-#include <vector>
 
-#include "tapestry/autodiff/parameter.hpp"
-#include "tapestry/layers/module.hpp"
+#include "tapestry/layers/saved_part.hpp"
 
 namespace tapestry {
 
@@ -22,56 +18,42 @@ using Metadata = std::map<std::string, std::string>;
 
 namespace detail {
 
-/// A parameter, of either scalar type, under its name in a file.
-struct NamedTensor {
-  std::string name;
-  std::variant<Parameter<float>*, Parameter<double>*> parameter;
-};
+/// `save` and `load` of a list of parts.
+void write_safetensors(const SavedParts& parts, const std::string& path, const Metadata& metadata);
+void read_safetensors(const SavedParts& parts, const std::string& path, const LoadOptions& options);
 
-/// `save` and `load` of a list of parameters.
-void write_safetensors(std::span<const NamedTensor> tensors, const std::string& path,
-                       const Metadata& metadata);
-void read_safetensors(std::span<const NamedTensor> tensors, const std::string& path);
-
-/// All parameters of a model, of any scalar type, in the order of `visit`.
-template <class Model>
-std::vector<NamedTensor> named_tensors(Model& model) {
-  std::vector<NamedTensor> tensors;
-  for_each_part(model, [&](std::string_view path, auto& part) {
-    if constexpr (is_parameter<std::remove_cvref_t<decltype(part)>>)
-      tensors.push_back({std::string(path), &part});
-  });
-  return tensors;
-}
+/// `load` of a file whose content is in memory; errors call it `name`.
+void read_safetensors(const SavedParts& parts, std::span<const std::byte> file,
+                      const std::string& name, const LoadOptions& options);
 
 }  // namespace detail
 
 /// Writes all parameters of a model, in the order of `visit` and under its names, as F32 or F64.
+/// Of a `bundle`, also its other parts.
 ///
 /// The file appears whole or not at all: it is written beside `path`, flushed to the disk and
 /// renamed. When that fails, what was at `path` before is still there. The permissions of a file
 /// that is replaced are kept.
 ///
-/// Throws FileError with the system's reason, and ArgumentError when two parameters have one name,
-/// one has none, or a name or a text of `metadata` is not UTF-8.
+/// Throws FileError with the system's reason, and ArgumentError when two parts have one name, one
+/// has none, or a name or a text of `metadata` is not UTF-8.
 template <class Model>
-void save(Model& model, const std::string& path, const Metadata& metadata = {}) {
-  name_parts(model);
-  detail::write_safetensors(detail::named_tensors(model), path, metadata);
+void save(Model&& model, const std::string& path, const Metadata& metadata = {}) {
+  detail::write_safetensors(detail::saved_parts(model), path, metadata);
 }
 
-/// Fills all parameters of a model from a file that has exactly its names, shapes and scalar types.
+/// Fills all parameters of a model, and all parts of a `bundle`, from a file that has exactly their
+/// names, shapes and scalar types; with `ignore_surplus` it may have others too.
 /// Numbers are not converted: F32 goes into floats, F64 into doubles.
 ///
 /// Throws FileError when the file cannot be read, is damaged or does not fit. The text lists all
-/// that is wrong with it, and the model is as before:
+/// that is wrong with it, and the model and all else in the bundle is as before:
 ///   [load] lm.safetensors: 2 problems: 'head.weight' has shape (65, 64) in the file, (90, 64) in
 ///   the model; 'head.bias' is missing
-/// Throws ArgumentError when two parameters have one name or one has none.
+/// Throws ArgumentError when two parts have one name or one has none.
 template <class Model>
-void load(Model& model, const std::string& path) {
-  name_parts(model);
-  detail::read_safetensors(detail::named_tensors(model), path);
+void load(Model&& model, const std::string& path, const LoadOptions& options = {}) {
+  detail::read_safetensors(detail::saved_parts(model), path, options);
 }
 
 /// What `save` was given as metadata; empty when it was nothing. Other programs write theirs:

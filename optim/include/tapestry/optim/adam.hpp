@@ -2,11 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <initializer_list>
-#include <vector>
 
-#include "tapestry/autodiff/array.hpp"
 #include "tapestry/optim/optimizer.hpp"
 
 namespace tapestry::optim {
@@ -27,7 +24,8 @@ struct AdamOptions {
 ///     v  = beta2 v + (1 - beta2) g^2
 ///     p -= learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 ///
-/// Each parameter counts its own steps: one without a gradient is not stepped.
+/// Each parameter counts its own steps: one without a gradient is not stepped. Files hold m as
+/// "exp_avg" and v as "exp_avg_sq".
 /// Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
 template <class T = float>
 class Adam final : public Optimizer<T> {
@@ -37,16 +35,9 @@ class Adam final : public Optimizer<T> {
   explicit Adam(ParameterList<T> parameters, AdamOptions options = {});
 
  private:
-  struct Moments {
-    Array<T> mean;
-    Array<T> square;
-    std::int64_t steps = 0;
-  };
-
   void update(std::size_t position, Parameter<T>& parameter) override;
 
   AdamOptions options_;
-  std::vector<Moments> moments_;  // one for each parameter
 };
 
 /// `Adam adam({&weight, &bias}, {...})` finds T from the parameters.

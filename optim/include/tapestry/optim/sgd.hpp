@@ -3,9 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <vector>
 
-#include "tapestry/autodiff/array.hpp"
 #include "tapestry/optim/optimizer.hpp"
 
 namespace tapestry::optim {
@@ -26,6 +24,7 @@ struct SGDOptions {
 ///     g  = nesterov ? g + momentum b : b      (only with momentum)
 ///     p -= learning_rate g
 ///
+/// Files hold b as "momentum_buffer".
 /// Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep
 /// learning", in the form of torch.optim.SGD, where the learning rate is outside of b.
 template <class T = float>
@@ -36,15 +35,9 @@ class SGD final : public Optimizer<T> {
   explicit SGD(ParameterList<T> parameters, SGDOptions options = {});
 
  private:
-  struct Momentum {
-    Array<T> direction;
-    bool started = false;
-  };
-
   void update(std::size_t position, Parameter<T>& parameter) override;
 
   SGDOptions options_;
-  std::vector<Momentum> momenta_;  // one for each parameter, none without momentum
 };
 
 /// `SGD sgd({&weight, &bias}, {...})` finds T from the parameters.

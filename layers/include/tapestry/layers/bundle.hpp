@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// A model and what its training needs to go on, as one thing to save and load:
+//
+//   Bundle run = bundle(model, adam, default_generator(), named("step", step));
+//   if (resume) load(run, "run.safetensors");
+//   for (; step < 1000; ++step) { ...; if (step % 100 == 0) save(run, "run.safetensors"); }
+//
+// A run that is resumed so has bitwise the losses of one that never stopped.
+#pragma once
+
+#include <tuple>
+#include <utility>
+
+namespace tapestry {
+
+/// A part of a bundle and its name in the file.
+template <class Part>
+struct NamedPart {
+  const char* name;
+  Part& part;
+};
+
+/// Names a part of a bundle. `name` must outlive the bundle, as a literal does.
+template <class Part>
+NamedPart<Part> named(const char* name, Part& part) {
+  return {name, part};
+}
+
+/// A model, and beside it other parts. It refers to them and owns nothing: all must outlive it.
+/// To `save`, `load`, `save_npz` and `load_npz` it is a model like any other.
+template <class Model, class... Parts>
+class Bundle {
+ public:
+  explicit Bundle(Model& model, const NamedPart<Parts>&... parts)
+      : model_(model), parts_(parts...) {}
+
+  /// Shows the parts of the model under their own names, and the other parts under theirs.
+  void visit(auto&& part) {
+    part("", model_);
+    std::apply([&](const auto&... named) { (part(named.name, named.part), ...); }, parts_);
+  }
+
+ private:
+  Model& model_;
+  std::tuple<NamedPart<Parts>...> parts_;
+};
+
+namespace detail {
+
+template <class Part>
+NamedPart<Part> as_named(const NamedPart<Part>& part) {
+  return part;
+}
+template <class Part>
+requires requires { Part::part_name; }
+NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
+
+}  // namespace detail
+
+/// Bundles a model with optimizers ("optimizer"), generators ("generator"), and whatever else is
+/// given with a name: `named("step", step)` for numbers (float, double, integers of 32 and 64
+/// bits), `named("h", carry.h)` for an Array, and any struct with `visit`. Two optimizers need
+/// names too, else both would be "optimizer".
+///
+/// In the file, the model's tensors have the names that they have without the bundle, so that
+/// PyTorch needs only to leave out the rest:
+///
+///   tensors = safetensors.torch.load_file("run.safetensors")
+///   module.load_state_dict({k: v for k, v in tensors.items() if k in module.state_dict()})
+///
+/// and `load(model, path, {.ignore_surplus = true})` does. Names of the rest:
+///
+///   optimizer.Adam.learning_rate          F64 (1,)
+///   optimizer.Adam.step.<parameter>       U64 ()
+///   optimizer.Adam.exp_avg.<parameter>    as the parameter; exp_avg_sq, momentum_buffer alike
+///   generator                             U64 (315,): see Generator::State
+///
+/// Of an optimizer, what it learned is saved, and its learning rate; its other options are those
+/// with which it was made. An array of shape (0), as in a carry that holds no state yet, takes the
+/// shape that it has in the file; all others must have it already.
+template <class Model, class... Parts>
+auto bundle(Model& model, Parts&&... parts) {
+  return Bundle(model, detail::as_named(parts)...);
+}
+
+}  // namespace tapestry
