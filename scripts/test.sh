@@ -82,7 +82,7 @@ check "build (asan)" build asan
 run_tests asan
 check "build (tsan)" build tsan
 run_tests tsan
-check "fuzz" scripts/fuzz.sh 60
+check "fuzz" scripts/fuzz.sh 30
 if $tidy; then check "clang-tidy" check_tidy; fi
 
 echo "$passed passed, $failed failed"

@@ -25,6 +25,9 @@ struct HiddenCarry {
   Array<T> h = Array<T>::from_shape({0});  ///< (L·D, B, H)
 
   [[nodiscard]] bool empty() const { return h.size() == 0; }
+
+  /// Lets `bundle` save it: `named("carry", carry)`.
+  void visit(auto&& part) { part("h", h); }
 };
 
 /// The state of an RNN or GRU: (L·D, B, H) for a layer, (B, H) for a cell.
@@ -45,6 +48,12 @@ struct CellCarry {
   Array<T> c = Array<T>::from_shape({0});  ///< (L·D, B, H)
 
   [[nodiscard]] bool empty() const { return h.size() == 0 && c.size() == 0; }
+
+  /// Lets `bundle` save it: `named("carry", carry)`.
+  void visit(auto&& part) {
+    part("h", h);
+    part("c", c);
+  }
 };
 
 /// The state of an LSTM, hidden state and cell, shaped as HiddenState; h has P for H if there is a
