@@ -28,6 +28,8 @@
 //                     "c_n", "grad/..."; how, is told in make_recurrent_reference.py
 //   interchange.json  {lstm,gru,rnn}_{float32,float64}: content of the files that the option
 //                     "file" names, without .safetensors or .npz; "input" and "output"
+//   attention.json    attention/..., layer_norm/..., encoder_decoder/...; see
+//                     reference/make_attention_reference.py
 #pragma once
 
 #include <algorithm>

@@ -2,10 +2,16 @@
 // All of the layers component: models, their parts, and saving them.
 #pragma once
 
+#include "tapestry/layers/attention.hpp"
 #include "tapestry/layers/bundle.hpp"
+#include "tapestry/layers/decode.hpp"
+#include "tapestry/layers/dropout.hpp"
 #include "tapestry/layers/embedding.hpp"
+#include "tapestry/layers/encoder_decoder.hpp"
 #include "tapestry/layers/gru.hpp"
 #include "tapestry/layers/init.hpp"
+#include "tapestry/layers/initialise.hpp"
+#include "tapestry/layers/layer_norm.hpp"
 #include "tapestry/layers/linear.hpp"
 #include "tapestry/layers/lstm.hpp"
 #include "tapestry/layers/module.hpp"
@@ -13,3 +19,5 @@
 #include "tapestry/layers/rnn.hpp"
 #include "tapestry/layers/safetensors.hpp"
 #include "tapestry/layers/saved_part.hpp"
+#include "tapestry/layers/sequence_loss.hpp"
+#include "tapestry/layers/truncated_bptt.hpp"

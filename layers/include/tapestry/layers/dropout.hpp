@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "tapestry/autodiff/variable.hpp"
+#include "tapestry/layers/module.hpp"
+
+namespace tapestry::layers {
+
+/// Dropout (Srivastava et al. 2014), as torch.nn.Dropout: in training each element is 0 with
+/// probability p and divided by 1 - p otherwise; in evaluation nothing changes.
+///
+/// x (...), y (...). Draws from `default_generator()`.
+template <class T = float>
+class Dropout : public Layer {
+ public:
+  using value_type = T;
+
+  /// Throws ArgumentError when p is outside [0, 1].
+  explicit Dropout(double p = 0.5);
+
+  Variable<T> operator()(const Variable<T>& x) const;
+
+  [[nodiscard]] double probability() const { return probability_; }
+
+  void visit(auto&&) {}
+
+ private:
+  double probability_;
+};
+
+extern template class Dropout<float>;
+extern template class Dropout<double>;
+
+}  // namespace tapestry::layers

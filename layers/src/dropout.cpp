@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/layers/dropout.hpp"
+
+#include <string>
+
+#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/ops.hpp"
+
+namespace tapestry::layers {
+
+template <class T>
+Dropout<T>::Dropout(double p) : Layer("dropout"), probability_(p) {
+  if (!(p >= 0 && p <= 1))
+    throw ArgumentError("dropout", "p must lie in [0, 1], not " + std::to_string(p));
+}
+
+template <class T>
+Variable<T> Dropout<T>::operator()(const Variable<T>& x) const {
+  const LayerScope<T> scope(x.state("dropout"), *this);
+  return dropout(x, probability_, training());
+}
+
+template class Dropout<float>;
+template class Dropout<double>;
+
+}  // namespace tapestry::layers
