@@ -39,16 +39,6 @@ std::vector<std::size_t> source_lengths(const std::vector<std::size_t>& lengths,
   return lengths;
 }
 
-template <class T>
-Variable<T> lasts_beyond(Tape<T>& tape, const std::vector<std::size_t>& lengths, std::size_t t) {
-  Array<T> mask = Array<T>::from_shape({lengths.size(), 1});
-  for (std::size_t b = 0; b < lengths.size(); ++b) mask(b, 0) = lengths[b] > t ? T{1} : T{0};
-  return tape.constant(mask, "mask");
-}
-
-template Variable<float> lasts_beyond(Tape<float>&, const std::vector<std::size_t>&, std::size_t);
-template Variable<double> lasts_beyond(Tape<double>&, const std::vector<std::size_t>&, std::size_t);
-
 }  // namespace detail
 
 Indices layers::decoder_inputs(const Indices& targets, std::int64_t start) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "check.hpp"
+#include "lengths.hpp"
 #include "recurrence.hpp"
 
 namespace tapestry::layers {
@@ -46,17 +47,6 @@ void check_state(const CellOptions& cell, const Variable<T>& x, const StateParts
                                       state[k].shape().str() + " must have shape " +
                                       expected.str());
   }
-}
-
-void check_lengths(const char* kind, const Lengths& lengths, const Shape& x) {
-  if (lengths.size() != x[1])
-    throw ShapeError(kind, std::to_string(lengths.size()) + " lengths for the " +
-                               std::to_string(x[1]) + " sequences of input " + x.str());
-  for (std::size_t b = 0; b < lengths.size(); ++b)
-    if (lengths[b] > x[0])
-      throw ArgumentError(kind, "length " + std::to_string(lengths[b]) + " of sequence " +
-                                    std::to_string(b) + " exceeds the " + std::to_string(x[0]) +
-                                    " steps of input " + x.str());
 }
 
 template <class T>
@@ -256,7 +246,7 @@ auto Recurrent<T, StateType>::run(const Variable<T>& x, const State* initial,
     if (initial)
       check_state(cell, x, parts_of(*initial),
                   {options.num_layers * this->directions(), shape[1], 0});
-    if (lengths) check_lengths(cell.kind, *lengths, shape);
+    if (lengths) check_lengths(cell.kind, *lengths, shape[0], shape[1]);
     const auto first = static_cast<std::uint32_t>(tape.entries.size());
     const Lengths ends = lengths ? *lengths : Lengths();
     StackRun<T, State> run(*this, tape, x, initial, ends);

@@ -46,22 +46,6 @@ void check_sequences(const char* what, const Indices& tokens);
 std::vector<std::size_t> source_lengths(const std::vector<std::size_t>& lengths, std::size_t steps,
                                         std::size_t batch);
 
-/// A constant (B, 1): 1 where a sequence is longer than t.
-template <class T>
-Variable<T> lasts_beyond(Tape<T>& tape, const std::vector<std::size_t>& lengths, std::size_t t);
-
-/// `a` where the mask (B, 1) is 1, `b` elsewhere.
-template <class T>
-layers::HiddenState<T> chosen(const Variable<T>& mask, const layers::HiddenState<T>& a,
-                              const layers::HiddenState<T>& b) {
-  return {where(mask, a.h, b.h)};
-}
-template <class T>
-layers::CellState<T> chosen(const Variable<T>& mask, const layers::CellState<T>& a,
-                            const layers::CellState<T>& b) {
-  return {where(mask, a.h, b.h), where(mask, a.c, b.c)};
-}
-
 }  // namespace tapestry::detail
 
 namespace tapestry::layers {
@@ -191,18 +175,8 @@ auto EncoderDecoder<Recurrent, Attention>::encode(Tape<T>& tape, const Indices& 
   detail::check_sequences("source", source);
   const std::size_t steps = source.shape()[0];
   const auto ends = detail::source_lengths(lengths, steps, source.shape()[1]);
-  const Variable<T> x = source_embedding(tape, source);
-  const auto step = [&](std::size_t t) {
-    return slice(x, 0, static_cast<std::int64_t>(t), static_cast<std::int64_t>(t + 1));
-  };
-  auto [first_output, state] = encoder(step(0));
-  std::vector<Variable<T>> outputs{first_output};
-  for (std::size_t t = 1; t < steps; ++t) {
-    const auto [output, next] = encoder(step(t), state);
-    state = detail::chosen(detail::lasts_beyond(tape, ends, t), next, state);
-    outputs.push_back(output);
-  }
-  if constexpr (attends) return {state, attention.memory(concatenate(outputs), ends)};
+  const auto [output, state] = encoder(source_embedding(tape, source), ends);
+  if constexpr (attends) return {state, attention.memory(output, ends)};
   return {state, std::nullopt};
 }
 
