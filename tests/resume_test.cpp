@@ -31,7 +31,7 @@ namespace {
 template <class T>
 struct Model {
   using value_type = T;
-  static constexpr tp::layers::RecurrentOptions sizes{
+  static constexpr tp::layers::LSTMOptions sizes{
       .input_size = 3, .hidden_size = 5, .num_layers = 2, .dropout = 0.3};
   tp::layers::LSTM<T> lstm{sizes};
   tp::layers::Linear<T> head{5, 2};
