@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What a user can do to the way gradients flow: stop, scale, watch, replace, keep, recompute.
 #define BOOST_TEST_MODULE controls
+#include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <ctime>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -165,6 +168,56 @@ BOOST_AUTO_TEST_CASE(hooks_go_with_what_they_belong_to) {
     BOOST_TEST(*counter == 1);
   }
   BOOST_TEST(counter.use_count() == 1);
+}
+
+/// Seconds of computing, of the best of three runs.
+template <class F>
+double seconds(const F& f) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 3; ++i) {
+    const std::clock_t start = std::clock();
+    f();
+    best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+  }
+  return best;
+}
+
+BOOST_AUTO_TEST_CASE(the_time_for_hooks_grows_with_their_number) {
+  const auto run = [](int n) {
+    Tape<float> tape;
+    int called = 0;
+    const auto x = tape.variable(1.0F);
+    auto y = x;
+    for (int i = 0; i < n; ++i) {
+      const auto leaf = tape.variable(0.0F);
+      leaf.register_hook([&](const auto&) { ++called; });
+      y = y + leaf;
+      y.register_hook([&](const auto&) { ++called; });
+    }
+    y.backward();
+    BOOST_TEST(called == 2 * n);
+    BOOST_TEST(x.grad()() == 1);
+  };
+  const double few = seconds([&] { run(2000); });
+  BOOST_TEST(seconds([&] { run(20000); }) < 40 * few);  // not 100 times as long
+}
+
+BOOST_AUTO_TEST_CASE(the_time_for_a_checkpoint_grows_with_what_it_uses) {
+  const auto run = [](int n) {
+    Tape<float> tape;
+    std::vector<Variable<float>> outside;
+    for (int i = 0; i < n; ++i) outside.push_back(tape.variable(1.0F));
+    const auto y = checkpoint(
+        [&](const auto& x) {
+          auto total = x;
+          for (const Variable<float>& v : outside) total = total + v;
+          return total;
+        },
+        outside[0]);
+    BOOST_TEST(y.item() == static_cast<float>(n + 1));
+  };
+  const double few = seconds([&] { run(10000); });
+  BOOST_TEST(seconds([&] { run(100000); }) < 40 * few);
 }
 
 BOOST_AUTO_TEST_CASE(gradients_of_results_can_be_retained) {

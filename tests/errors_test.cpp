@@ -49,7 +49,8 @@ class Bench {
 BOOST_FIXTURE_TEST_CASE(shapes_that_do_not_broadcast, Bench) {
   expect<ShapeError>("[add] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x + y; });
   expect<ShapeError>("[multiply] shapes do not broadcast: (3,) and (4, 5)", [&] { v* y; });
-  expect<ShapeError>("[greater] shapes do not broadcast: (4, 5) and (2, 3)", [&] { x < y; });
+  expect<ShapeError>("[less] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x < y; });
+  expect<ShapeError>("[less_equal] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x <= y; });
   expect<ShapeError>("[where] shapes do not broadcast: (2, 3) and (4, 5)", [&] { where(x, y, 1); });
   expect<ShapeError>("[where] shapes do not broadcast: (2, 3) and (4, 5)", [&] { where(x, 1, y); });
   expect<ShapeError>("[pow] shapes do not broadcast: (2, 3) and (4, 5)", [&] { pow(x, y); });
@@ -140,7 +141,7 @@ BOOST_FIXTURE_TEST_CASE(arguments_out_of_range, Bench) {
   expect<ArgumentError>("[slice] step must be positive, not 0", [&] { slice(x, 0, 0, 2, 0); });
   expect<ArgumentError>("[slice] step must be positive, not -1", [&] { slice(x, 0, 0, 2, -1); });
   expect<ArgumentError>("[split] no sections", [&] { split(x, 0); });
-  expect<ArgumentError>("[dropout] p must lie in [0, 1], not 1.500000", [&] { dropout(x, 1.5); });
+  expect<ArgumentError>("[dropout] p must lie in [0, 1], not 1.5", [&] { dropout(x, 1.5); });
   expect<ArgumentError>("[dropout] p must lie in [0, 1], not nan",
                         [&] { dropout(x, std::numeric_limits<double>::quiet_NaN()); });
   const std::vector<Variable<double>> none;
@@ -177,12 +178,10 @@ BOOST_FIXTURE_TEST_CASE(tokens_out_of_range, Bench) {
     expect<ShapeError>("[softmax_cross_entropy] class weights (2,) do not fit logits (2, 3)", [&] {
       softmax_cross_entropy(x, {0, 1}, {.weight = Values{1.0, 2.0}});
     });
-    expect<ArgumentError>(
-        "[softmax_cross_entropy] label smoothing must lie in [0, 1], not "
-        "1.500000",
-        [&] {
-          softmax_cross_entropy(x, {0, 1}, {.label_smoothing = 1.5});
-        });
+    expect<ArgumentError>("[softmax_cross_entropy] label smoothing must lie in [0, 1], not 1.5",
+                          [&] {
+                            softmax_cross_entropy(x, {0, 1}, {.label_smoothing = 1.5});
+                          });
   }
 }
 

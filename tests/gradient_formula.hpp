@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -18,6 +19,7 @@ namespace tapestry::test {
 struct OpGradient {
   std::vector<std::string> formulas;  // one for each input that has a gradient
   bool repeats = false;               // the gradient can be differentiated again
+  bool deep = false;                  // an input has more than three axes
 };
 
 /// Prints recorded values as formulas; values with a name print as that.
@@ -73,8 +75,9 @@ class FormulaPrinter {
   static std::optional<std::string> infix(const GraphNode& node,
                                           const std::vector<std::string>& x) {
     static const std::map<std::string_view, std::string> symbols{
-        {"add", " + "},     {"subtract", " - "}, {"multiply", " * "},       {"divide", " / "},
-        {"greater", " > "}, {"equal", " = "},    {"greater_equal", " >= "}, {"not_equal", " != "}};
+        {"add", " + "},     {"subtract", " - "},      {"multiply", " * "}, {"divide", " / "},
+        {"less", " < "},    {"less_equal", " <= "},   {"equal", " = "},    {"not_equal", " != "},
+        {"greater", " > "}, {"greater_equal", " >= "}};
     if (const auto symbol = symbols.find(node.op); symbol != symbols.end())
       return grouped(x[0]) + symbol->second + grouped(x[1]);
     const std::string attributes(node.attributes);
@@ -144,6 +147,7 @@ inline OpGradient gradient_at(Tape<double>& tape, const Graph& graph, std::size_
   const auto inputs = graph.inputs(position);
   for (const GraphEdge& edge : inputs) {
     const std::uint32_t id = graph[edge.from].id;
+    result.deep |= graph[edge.from].shape.rank() > 3;
     names[id] = inputs.size() == 1 ? "x" : std::string(1, static_cast<char>('a' + edge.slot));
     if (edge.differentiable) x.emplace_back(tape.state(), id);
   }
@@ -180,14 +184,23 @@ inline std::optional<OpGradient> gradient_in_case(const std::string& op, const G
   return gradient_at(tape, graph, *found);
 }
 
-/// How well formulas read: those that bend shapes are worse, otherwise the longer ones say more.
+/// Whether the text has a whole number of more than two digits, or any of more than six.
+inline bool has_long_number(const std::string& text) {
+  static const std::regex number(R"((^|[^.\d])\d{3,}(?!\d*\.)|\d{7,})");
+  return std::regex_search(text, number);
+}
+
+/// How well formulas read: those that bend shapes, need many axes or have odd numbers are worse,
+/// otherwise the longer ones say more.
 inline int clarity(const OpGradient& gradient) {
   constexpr int line = 200;
   int n = 0;
-  int bends = 0;
+  int bends = gradient.deep ? 1 : 0;
   for (const std::string& formula : gradient.formulas) {
     n += static_cast<int>(formula.size());
     if (formula == "g") bends += 2;
+    bends += has_long_number(formula) ? 1 : 0;
+    if (formula.find("* -") != std::string::npos) n -= 10;
     for (const char* word : {"...", "reshape(", "slice(slice", "sum_to(", "gᵀ"})
       bends += formula.find(word) == std::string::npos ? 0 : 1;
   }

@@ -119,6 +119,30 @@ BOOST_AUTO_TEST_CASE(large_arrays_are_summed_accurately) {
   BOOST_TEST(bias.grad()() == 3000000);
 }
 
+BOOST_AUTO_TEST_CASE(sums_within_functions_are_accurate) {
+  constexpr std::size_t n = 3000000;
+  constexpr double total = 1 + 0.1 * (n - 1);
+  Array<float> shares = xt::ones<float>({n}) * 0.1F;
+  shares(0) = 1;
+  Tape<float> tape;
+  const auto x = tape.constant(shares);
+  const auto logs = log(x);
+  const auto expect = [](const char* what, float actual, double expected) {
+    BOOST_TEST(std::abs(double{actual} / expected - 1) < 1e-5,
+               what << ": " << actual << " instead of " << expected);
+  };
+  expect("logsumexp", logsumexp(logs).item(), std::log(total));
+  expect("softmax", slice(softmax(logs), 0, 0, 1).item(), 1 / total);
+  expect("log_softmax", slice(log_softmax(logs), 0, 0, 1).item(), -std::log(total));
+  const auto row = reshape(logs, {1, n});
+  expect("softmax_cross_entropy", softmax_cross_entropy(row, {0}).item(), std::log(total));
+  expect("norm", norm(sqrt(x)).item(), std::sqrt(total));
+  expect("cumsum", slice(cumsum(x), 0, -1, n).item(), total);
+  expect("mean of columns", slice(mean(reshape(x, {n / 2, 2}), 0), 0, 1, 2).item(), 0.1);
+  const auto middle = sum(reshape(x, {1000, 3, n / 3000}), {0, 2});
+  expect("sum over outer and inner axes", slice(middle, 0, 1, 2).item(), 0.1 * n / 3);
+}
+
 using Scalars = std::tuple<float, double>;
 
 template <class T>
@@ -413,6 +437,32 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(choices_at_the_edge, T, Scalars) {
   expect_row<T>("all masked", largest, {-inf<double>, -inf<double>}, {-inf<double>}, {0.5, 0.5});
   const auto guarded = [](const auto& v) { return where(v > T{0}, log(v), T{0}); };
   expect_row<T>("guarded", guarded, {-1, 1}, {0, 0}, {0, 2});
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(lengths_at_the_edge, T, Scalars) {
+  const auto length = [](const auto& v) { return norm(v, -1); };
+  const double m = std::numeric_limits<T>::min() / 32;  // 1 / m overflows
+  const double far = 0x1p100;
+  expect_row<T>("shortest", length, {3 * m, -4 * m}, {5 * m}, {0.6, -0.8});
+  expect_row<T>("long", length, {3 * far, 4 * far}, {5 * far}, {0.6, 0.8});
+  expect_row<T>("zero", length, {0, 0}, {0}, {0, 0});
+  const double small = std::is_same_v<T, float> ? m : 1e-150;  // its square is a double
+  const auto spread = [](const auto& v) { return stddev(v, -1); };
+  expect_row<T>("narrowest", spread, {-small, small}, {small}, {-0.5, 0.5});
+  expect_row<T>("equal", spread, {small, small}, {0}, {0, 0});
+  const auto sample_spread = [](int ddof, const Array<T>& x, const auto& f) {
+    Tape<T> tape;
+    const auto v = tape.variable(x);
+    const auto y = f(v, Axes{}, SpreadOptions{.ddof = ddof});
+    y.backward();
+    BOOST_TEST(std::isnan(v.grad()(0)));
+    return y.item();
+  };
+  const auto f_stddev = [](const auto&... x) { return stddev(x...); };
+  const auto f_var = [](const auto&... x) { return var(x...); };
+  BOOST_TEST(std::isnan(sample_spread(1, {T{2}}, f_stddev)));
+  BOOST_TEST(std::isnan(sample_spread(1, {T{2}}, f_var)));
+  BOOST_TEST(sample_spread(2, {T{1}, T{3}}, f_stddev) == inf<T>);
 }
 
 /// Inputs so large that all gates saturate.

@@ -147,6 +147,13 @@ BOOST_AUTO_TEST_CASE(losses_at_the_edges) {
   huber.backward({1.0, 1.0, 1.0});
   expect_close(as_values(huber.value()), {2e200, infinity, 0}, 1e-14, "huber");
   expect_close(as_values(far.grad()), {2, -2, 0}, 0, "huber, gradient");
+  tape.zero_grad();
+  const auto parabola = huber_loss(far, tape.constant({1e200, 0.0, 3.0}), {.delta = infinity});
+  const auto plain = huber_loss(slice(far, 0, 2, 3), tape.constant({3.0}), {.delta = infinity});
+  plain.backward();
+  BOOST_TEST(plain.item() == 4.5);
+  BOOST_TEST(parabola.item() == infinity);
+  BOOST_TEST(far.grad()(2) == -3);
   const auto logits = tape.variable({1e4, -1e4, 1e4, -1e4});
   const auto bce = binary_cross_entropy_with_logits(logits, tape.constant({1.0, 0.0, 0.0, 1.0}),
                                                     {.reduction = Reduction::none});
@@ -197,8 +204,11 @@ BOOST_AUTO_TEST_CASE(errors_name_shapes_and_targets) {
   BOOST_CHECK_THROW(binary_cross_entropy_with_logits(x, x, {.weight = sample({1, 2, 3}, 0, 1)}),
                     ShapeError);
   BOOST_CHECK_EXCEPTION(huber_loss(x, x, {.delta = 0}), ArgumentError,
-                        says("[huber_loss] delta must be positive, not 0.000000 (in critic)"));
+                        says("[huber_loss] delta must be positive, not 0 (in critic)"));
   BOOST_CHECK_THROW(huber_loss(x, x, {.delta = std::nan("")}), ArgumentError);
+  Tape<float> single;
+  const auto f = single.variable({1.0F});
+  BOOST_CHECK_THROW(huber_loss(f, f, {.delta = 1e-300}), ArgumentError);  // 0 as a float
   BOOST_CHECK_EXCEPTION(nll_loss(x, {0, 3}), IndexError,
                         says("[nll_loss] target 3 at element 1 is outside the 3 classes of "
                              "log-probabilities (2, 3) (in critic)"));

@@ -67,6 +67,11 @@ BOOST_AUTO_TEST_CASE(kinks_and_nan) {
   sum(slice(high + 3 * low, 0, 0, 2)).backward();
   expect_close(as_values(a.grad()), {2, 3, 0, 0}, 0, "equal ones share");
   expect_close(as_values(b.grad()), {2, 1, 0, 0}, 0, "equal ones share");
+  const auto corner = tape.variable({0.0, nan_value});
+  const auto [slope] = gradients(sum(elu(corner)), {corner}, {.differentiable = true});
+  const auto [curve] = gradients(sum(slope), {corner});
+  expect_close(as_values(slope.value()), {1, nan_value}, 0, "gradient of elu");
+  BOOST_TEST(curve.value()(0) == 0);
   expect_close(as_values(not_equal(b, 1).value()), {0, 1, 1, 1}, 0, "not_equal");
   expect_close(as_values(equal(b, 1).value()), {1, 0, 0, 0}, 0, "equal");
 }
@@ -261,6 +266,57 @@ BOOST_AUTO_TEST_CASE(masks_fill_and_parts_are_added) {
         for (const std::size_t i : {0u, 1u}) y(i, 0) += x[1](i, 0) + x[1](i, 1);
         return y;
       });
+}
+
+BOOST_AUTO_TEST_CASE(elements_are_gathered) {
+  const Indices columns{{2, 0, -1, 2}, {1, 1, 0, -3}};
+  expect_grad(
+      "gather", [&](const auto& x) { return gather(x[0], columns, 1); }, {{sample({2, 3}, -2, 2)}},
+      [&](const Point& x) {
+        return filled({2, 4}, [&](Position p) {
+          const std::int64_t k = columns(p[0], p[1]);
+          p[1] = static_cast<std::size_t>(k < 0 ? k + 3 : k);
+          return at(x[0], p);
+        });
+      });
+  Indices one{1, 0};
+  one.reshape({1, 1, 2});  // fewer than x has along the other axes
+  expect_grad(
+      "gather", [&](const auto& x) { return gather(x[0], one, -3); }, {{sample({2, 3, 4}, -2, 2)}},
+      [](const Point& x) {
+        return filled({1, 1, 2}, [&](Position p) {
+          p[0] = 1 - p[2];
+          return at(x[0], p);
+        });
+      });
+  Tape<double> tape;
+  const auto x = tape.variable({{3.0, 1.0, 2.0}, {0.0, 4.0, 5.0}});
+  const auto y = gather(x, argmax(x, 1, true), 1);
+  expect_close(as_values(squeeze(y).value()), {3, 5}, 0, "the largest");
+}
+
+BOOST_AUTO_TEST_CASE(other_ways_to_say_it) {
+  Tape<double> tape;
+  const auto x = tape.variable({-1.0, 0.5, 2.0});
+  const auto same = [](const Variable<double>& a, const Variable<double>& b) {
+    expect_close(as_values(a.value()), as_values(b.value()), 0, a.name());
+  };
+  same(0.5 < x, x > 0.5);
+  same(0.5 > x, x < 0.5);
+  same(0.5 <= x, x >= 0.5);
+  same(0.5 >= x, x <= 0.5);
+  same(equal(0.5, x), equal(x, 0.5));
+  same(not_equal(0.5, x), not_equal(x, 0.5));
+  expect_close(as_values(where(x > 0, 1, -1).value()), {-1, 1, 1}, 0, "where");
+  same(concatenate({x, x}), concatenate(std::vector{x, x}));
+  same(stack({x, x}, 1), stack(std::vector{x, x}, 1));
+  same(einsum("i,i", {x, x}), einsum("i,i", x, x));
+  expect_grad(
+      "pow", [](const auto& v) { return pow(2, v[0]); }, {{sample({2, 3}, -2, 2)}},
+      [](const Point& v) { return mapped(v[0], [](double a) { return std::pow(2, a); }); });
+  const auto wide = tape.variable(sample({1, 3, 1, 2}, -2, 2));
+  BOOST_TEST(squeeze(wide).shape().str() == "(3, 2)");
+  BOOST_TEST(squeeze(slice(x, 0, 0, 1)).shape().str() == "()");
 }
 
 BOOST_AUTO_TEST_CASE(one_hot_rows) {

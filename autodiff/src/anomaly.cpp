@@ -14,9 +14,7 @@ namespace {
 template <class T>
 std::string first_bad(const T* data, const Shape& shape) {
   const T* bad = std::find_if(data, data + shape.size(), [](T x) { return !std::isfinite(x); });
-  auto flat = static_cast<std::size_t>(bad - data);
-  Shape position = shape;
-  for (std::size_t i = shape.rank(); i-- > 0; flat /= shape[i]) position[i] = flat % shape[i];
+  const Shape position = position_of(shape, static_cast<std::size_t>(bad - data));
   const char* what = std::isnan(*bad) ? "nan" : *bad > 0 ? "inf" : "-inf";
   return "element " + position.str() + " is " + what;
 }

@@ -225,12 +225,11 @@ void BackwardPass<T>::run_hooks(std::uint32_t index) {
 template <class T>
 void BackwardPass<T>::put_leaves_aside() {
   drop_removed_hooks(state_);
-  for (const GradientHook<T>& hook : state_.hooks) {
-    Entry<T>& entry = state_.entries[hook.entry];
-    const auto same = [&](const Aside& leaf) { return leaf.entry == hook.entry; };
-    if (entry.node != none || std::ranges::any_of(aside_, same)) continue;
+  for (const auto& [index, hooks] : state_.hooks) {
+    Entry<T>& entry = state_.entries[index];
+    if (entry.node != none) continue;
     aside_.push_back(
-        {hook.entry, std::exchange(entry.grad, nullptr), std::exchange(entry.parameter, nullptr)});
+        {index, std::exchange(entry.grad, nullptr), std::exchange(entry.parameter, nullptr)});
   }
 }
 

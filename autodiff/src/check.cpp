@@ -34,12 +34,6 @@ struct Subject {
 /// A number for each element of each input.
 using Numbers = std::vector<std::vector<double>>;
 
-std::string element_text(const Shape& shape, std::size_t flat) {
-  Shape position = shape;
-  for (std::size_t i = shape.rank(); i-- > 0; flat /= shape[i]) position[i] = flat % shape[i];
-  return position.str();
-}
-
 /// Fixed numbers between 0.5 and 1.5 of either sign, so that no error cancels or is lost.
 template <class T>
 Array<T> weights(const Shape& shape, Generator& generator) {
@@ -181,7 +175,7 @@ void Checker<T>::compare(const std::string& what, const Numbers& analytic, const
       std::ostringstream text;
       text.precision(10);
       text << what << " by " << subject_.labels[i] << ", element "
-           << element_text(Shape(subject_.values[i]->shape()), k) << ": " << left << ' ' << a
+           << position_of(Shape(subject_.values[i]->shape()), k).str() << ": " << left << ' ' << a
            << ", " << right << ' ' << n;
       result_.message = text.str();
     }
@@ -198,7 +192,7 @@ void Checker<T>::check_first_order() {
   for (std::size_t j = 0; j < shape.size() && shape.size() <= full_jacobian; ++j) {
     cotangents.push_back(xt::zeros_like(cotangents[0]));
     cotangents.back().data()[j] = T{1};
-    names.push_back("derivative of output element " + element_text(shape, j));
+    names.push_back("derivative of output element " + position_of(shape, j).str());
   }
   std::vector<Numbers> analytic;
   analytic.reserve(cotangents.size());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "tapestry/autodiff/error.hpp"
@@ -111,15 +112,18 @@ OpInfo<T> make_info() {
 template <class T>
 void find_sources(const TapeState<T>& state, const Position& start,
                   std::vector<std::uint32_t>& inputs, std::vector<Parameter<T>*>& parameters) {
+  std::vector<bool> known(start.entries);
+  for (const std::uint32_t input : inputs) known[input] = true;
   for (std::size_t i = start.edges; i < state.edges.size(); ++i) {
     const std::uint32_t input = state.edges[i];
-    if (input < start.entries && std::ranges::find(inputs, input) == inputs.end())
-      inputs.push_back(input);
+    if (input >= start.entries || known[input]) continue;
+    known[input] = true;
+    inputs.push_back(input);
   }
+  std::unordered_set<const Parameter<T>*> watched;
   for (std::size_t i = start.entries; i < state.entries.size(); ++i) {
     Parameter<T>* parameter = state.entries[i].parameter;
-    if (parameter && std::ranges::find(parameters, parameter) == parameters.end())
-      parameters.push_back(parameter);
+    if (parameter && watched.insert(parameter).second) parameters.push_back(parameter);
   }
 }
 

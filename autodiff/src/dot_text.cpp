@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view ellipsis = "…";
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 14> symbols{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 16> symbols{{
     {"add", "+"},
     {"subtract", "−"},
     {"multiply", "×"},
@@ -26,6 +26,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> symbols{
     {"sum", "Σ"},
     {"greater", ">"},
     {"greater_equal", "≥"},
+    {"less", "<"},
+    {"less_equal", "≤"},
     {"equal", "="},
     {"pow", "xʸ"},
     {"broadcast_to", "broadcast"},

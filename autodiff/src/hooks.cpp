@@ -12,9 +12,9 @@ namespace tapestry::detail {
 template <class T>
 Variable<T> call_hooks(TapeState<T>& state, std::uint32_t index, const Variable<T>& gradient) {
   // A hook may register another, or remove one: what runs is settled before.
-  std::vector<GradientHook<T>> hooks;
-  for (const GradientHook<T>& hook : state.hooks)
-    if (hook.entry == index) hooks.push_back(hook);
+  const auto found = state.hooks.find(index);
+  if (found == state.hooks.end()) return gradient;
+  const std::vector<GradientHook<T>> hooks = found->second;
   Variable<T> current = gradient;
   for (const GradientHook<T>& hook : hooks) {
     if (!*hook.active) continue;
@@ -33,7 +33,9 @@ Variable<T> call_hooks(TapeState<T>& state, std::uint32_t index, const Variable<
 
 template <class T>
 void drop_removed_hooks(TapeState<T>& state) {
-  std::erase_if(state.hooks, [](const GradientHook<T>& hook) { return !*hook.active; });
+  const auto removed = [](const GradientHook<T>& hook) { return !*hook.active; };
+  for (auto& [entry, hooks] : state.hooks) std::erase_if(hooks, removed);
+  std::erase_if(state.hooks, [](const auto& of_entry) { return of_entry.second.empty(); });
 }
 
 template Variable<float> call_hooks(TapeState<float>&, std::uint32_t, const Variable<float>&);

@@ -77,6 +77,12 @@ Shape reduced_shape(const Shape& shape, std::uint32_t set, bool keepdims) {
   return result;
 }
 
+Shape position_of(const Shape& shape, std::size_t flat) {
+  Shape position = shape;
+  for (std::size_t i = shape.rank(); i-- > 0; flat /= shape[i]) position[i] = flat % shape[i];
+  return position;
+}
+
 std::array<std::size_t, Shape::max_rank> strides_of(const Shape& shape) {
   std::array<std::size_t, Shape::max_rank> strides{};
   std::size_t step = 1;

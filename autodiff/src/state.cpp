@@ -18,7 +18,8 @@ void make_room(std::vector<Element>& elements) {
     elements.reserve(std::max<std::size_t>(16, 2 * elements.size()));
 }
 
-/// Throws when the elements cannot be counted, let alone stored.
+}  // namespace
+
 void check_size(std::string_view op, const Shape& shape) {
   constexpr std::size_t most = std::numeric_limits<std::int64_t>::max() / sizeof(double);
   std::size_t left = most;
@@ -28,8 +29,6 @@ void check_size(std::string_view op, const Shape& shape) {
   }
   if (left == 0) throw ShapeError(op, "too many elements: " + shape.str());
 }
-
-}  // namespace
 
 template <class T>
 TapeState<T>::TapeState() : scopes(names) {}
@@ -313,8 +312,7 @@ void TapeState<T>::truncate(const Position& to, bool renumber) {
     if (nodes[i].op) arena.release(nodes[i].op, nodes[i].info->size);
   for (std::size_t i = to.attachments; i < attachments_.size(); ++i)
     arena.release(attachments_[i].data, attachments_[i].bytes);
-  if (!hooks.empty())
-    std::erase_if(hooks, [&](const GradientHook<T>& hook) { return hook.entry >= to.entries; });
+  hooks.erase(hooks.lower_bound(to.entries), hooks.end());
   entries.resize(to.entries);
   nodes.resize(to.nodes);
   edges.resize(to.edges);

@@ -116,7 +116,7 @@ Hook Variable<T>::add_hook(std::function<Variable(const Variable&)> hook) const 
   if (!tape.entries[index_].requires_grad)
     detail::throw_needs_no_gradient(tape, "register_hook", index_);
   auto active = std::make_shared<bool>(true);
-  tape.hooks.push_back({index_, active, std::move(hook)});
+  tape.hooks[index_].push_back({active, std::move(hook)});
   tape.entries[index_].hooked = true;
   return Hook(active);
 }

@@ -62,6 +62,12 @@ inline void add_comparisons(Cases& cases) {
       "greater_equal", [](const auto& x) { return x[0] >= x[1]; }, points,
       [](double a, double b) { return a >= b ? 1.0 : 0.0; }));
   cases.push_back(binary_case(
+      "less", [](const auto& x) { return x[0] < x[1]; }, points,
+      [](double a, double b) { return a < b ? 1.0 : 0.0; }));
+  cases.push_back(binary_case(
+      "less_equal", [](const auto& x) { return x[0] <= x[1]; }, points,
+      [](double a, double b) { return a <= b ? 1.0 : 0.0; }));
+  cases.push_back(binary_case(
       "equal", [](const auto& x) { return equal(x[0], x[1]); }, points,
       [](double a, double b) { return a == b ? 1.0 : 0.0; }));
   cases.push_back(binary_case(

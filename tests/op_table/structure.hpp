@@ -287,7 +287,7 @@ inline void add_lookups(Cases& cases) {
           return filled(part, [&](const Position& p) { return at(x[0], source(p)); });
         }));
     GradCase back = grad_case(
-        "scatter_add", Shape(lookup.shape).str(),
+        "take_put", Shape(lookup.shape).str(),
         [lookup](const auto& x) {
           using V = std::remove_cvref_t<decltype(x[0])>;
           auto& state = x[0].state("test");

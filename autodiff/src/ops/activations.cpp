@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Activation functions beyond tanh, sigmoid and relu.
-#include <cmath>
 #include <numbers>
 #include <string>
 
@@ -51,7 +50,7 @@ struct Elu {
   double a;
   auto forward(const auto& x) const { return where(x > 0.0, x, a * expm1(minimum(x, 0.0))); }
   auto backward(const auto& g, const auto&, const auto& x) const {
-    return where(x > 0.0, g, g * (a * exp(minimum(x, 0.0))));
+    return where(x > 0.0, g, g * (a * exp(where(x >= 0.0, 0.0, x))));  // NaN stays
   }
   [[nodiscard]] std::string attributes() const { return "alpha=" + detail::number(a); }
 };
@@ -98,12 +97,6 @@ struct HardSwish {
   }
 };
 
-/// Throws unless the number is finite; `option` is what the user calls it.
-void check_finite(const char* op, const char* option, double value) {
-  if (!std::isfinite(value))
-    throw ArgumentError(op, std::string(option) + " must be finite, not " + detail::number(value));
-}
-
 }  // namespace
 
 using detail::apply_op;
@@ -124,14 +117,14 @@ Variable<T> silu(const Variable<T>& x) {
 template <class T>
 Variable<T> elu(const Variable<T>& x, double alpha) {
   return attempt("elu", x, [&] {
-    check_finite("elu", "alpha", alpha);
+    detail::check_finite<T>("elu", "alpha", alpha);
     return apply_op(Elu{alpha}, x);
   });
 }
 template <class T>
 Variable<T> leaky_relu(const Variable<T>& x, double slope) {
   return attempt("leaky_relu", x, [&] {
-    check_finite("leaky_relu", "slope", slope);
+    detail::check_finite<T>("leaky_relu", "slope", slope);
     return apply_op(LeakyRelu{slope}, x);
   });
 }

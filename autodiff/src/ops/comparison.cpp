@@ -21,6 +21,20 @@ struct GreaterEqual {
   auto forward(const auto& a, const auto& b) const { return a >= b; }
 };
 
+struct Less {
+  static constexpr auto name = "less";
+  static constexpr auto formula = "y = 1 where a < b, else 0";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a < b; }
+};
+
+struct LessEqual {
+  static constexpr auto name = "less_equal";
+  static constexpr auto formula = "y = 1 where a <= b, else 0";
+  static constexpr Saves saves = save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a <= b; }
+};
+
 struct Equal {
   static constexpr auto name = "equal";
   static constexpr auto formula = "y = 1 where a = b, else 0";
@@ -37,7 +51,7 @@ struct NotEqual {
 
 struct Where {
   static constexpr auto name = "where";
-  static constexpr auto formula = "y = a where c is not 0, else b";
+  static constexpr auto formula = "y = b where a is not 0, else c";
   static constexpr Saves saves = save_input(0);
   auto forward(const auto& c, const auto& a, const auto& b) const { return where(c, a, b); }
   auto backward(Wrt<1>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
@@ -50,7 +64,7 @@ struct Where {
 
 struct MaskedFill {
   static constexpr auto name = "masked_fill";
-  static constexpr auto formula = "y = v where m is not 0, else x";
+  static constexpr auto formula = "y = v where b is not 0, else a";
   static constexpr Saves saves = save_input(1);
   double v;
   auto forward(const auto& x, const auto& m) const { return where(m, v, x); }
@@ -72,7 +86,7 @@ Variable<T> operator>(const Variable<T>& a, const Variable<T>& b) {
 }
 template <class T>
 Variable<T> operator<(const Variable<T>& a, const Variable<T>& b) {
-  return apply_op(Greater{}, b, a);
+  return apply_op(Less{}, a, b);
 }
 template <class T>
 Variable<T> operator>=(const Variable<T>& a, const Variable<T>& b) {
@@ -80,23 +94,39 @@ Variable<T> operator>=(const Variable<T>& a, const Variable<T>& b) {
 }
 template <class T>
 Variable<T> operator<=(const Variable<T>& a, const Variable<T>& b) {
-  return apply_op(GreaterEqual{}, b, a);
+  return apply_op(LessEqual{}, a, b);
 }
 template <class T>
 Variable<T> operator>(const Variable<T>& a, Number<T> b) {
-  return a > constant_like(a, b);
+  return attempt(Greater::name, a, [&] { return a > constant_like(a, b); });
+}
+template <class T>
+Variable<T> operator>(Number<T> a, const Variable<T>& b) {
+  return attempt(Greater::name, b, [&] { return constant_like(b, a) > b; });
 }
 template <class T>
 Variable<T> operator<(const Variable<T>& a, Number<T> b) {
-  return a < constant_like(a, b);
+  return attempt(Less::name, a, [&] { return a < constant_like(a, b); });
+}
+template <class T>
+Variable<T> operator<(Number<T> a, const Variable<T>& b) {
+  return attempt(Less::name, b, [&] { return constant_like(b, a) < b; });
 }
 template <class T>
 Variable<T> operator>=(const Variable<T>& a, Number<T> b) {
-  return a >= constant_like(a, b);
+  return attempt(GreaterEqual::name, a, [&] { return a >= constant_like(a, b); });
+}
+template <class T>
+Variable<T> operator>=(Number<T> a, const Variable<T>& b) {
+  return attempt(GreaterEqual::name, b, [&] { return constant_like(b, a) >= b; });
 }
 template <class T>
 Variable<T> operator<=(const Variable<T>& a, Number<T> b) {
-  return a <= constant_like(a, b);
+  return attempt(LessEqual::name, a, [&] { return a <= constant_like(a, b); });
+}
+template <class T>
+Variable<T> operator<=(Number<T> a, const Variable<T>& b) {
+  return attempt(LessEqual::name, b, [&] { return constant_like(b, a) <= b; });
 }
 template <class T>
 Variable<T> equal(const Variable<T>& a, const Variable<T>& b) {
@@ -107,12 +137,20 @@ Variable<T> equal(const Variable<T>& a, Number<T> b) {
   return attempt("equal", a, [&] { return equal(a, constant_like(a, b)); });
 }
 template <class T>
+Variable<T> equal(Number<T> a, const Variable<T>& b) {
+  return equal(b, a);
+}
+template <class T>
 Variable<T> not_equal(const Variable<T>& a, const Variable<T>& b) {
   return apply_op(NotEqual{}, a, b);
 }
 template <class T>
 Variable<T> not_equal(const Variable<T>& a, Number<T> b) {
   return attempt("not_equal", a, [&] { return not_equal(a, constant_like(a, b)); });
+}
+template <class T>
+Variable<T> not_equal(Number<T> a, const Variable<T>& b) {
+  return not_equal(b, a);
 }
 template <class T>
 Variable<T> where(const Variable<T>& condition, const Variable<T>& a, const Variable<T>& b) {
@@ -125,6 +163,12 @@ Variable<T> where(const Variable<T>& condition, const Variable<T>& a, Number<T> 
 template <class T>
 Variable<T> where(const Variable<T>& condition, Number<T> a, const Variable<T>& b) {
   return attempt("where", b, [&] { return where(condition, constant_like(b, a), b); });
+}
+template <class T>
+Variable<T> where(const Variable<T>& condition, Number<T> a, Number<T> b) {
+  return attempt("where", condition, [&] {
+    return where(condition, constant_like(condition, a), constant_like(condition, b));
+  });
 }
 template <class T>
 Variable<T> masked_fill(const Variable<T>& x, const Variable<T>& mask, Number<T> value) {
@@ -141,20 +185,32 @@ template Variable<float> operator<=(const Variable<float>&, const Variable<float
 template Variable<double> operator<=(const Variable<double>&, const Variable<double>&);
 template Variable<float> operator>(const Variable<float>&, float);
 template Variable<double> operator>(const Variable<double>&, double);
+template Variable<float> operator>(float, const Variable<float>&);
+template Variable<double> operator>(double, const Variable<double>&);
 template Variable<float> operator<(const Variable<float>&, float);
 template Variable<double> operator<(const Variable<double>&, double);
+template Variable<float> operator<(float, const Variable<float>&);
+template Variable<double> operator<(double, const Variable<double>&);
 template Variable<float> operator>=(const Variable<float>&, float);
 template Variable<double> operator>=(const Variable<double>&, double);
+template Variable<float> operator>=(float, const Variable<float>&);
+template Variable<double> operator>=(double, const Variable<double>&);
 template Variable<float> operator<=(const Variable<float>&, float);
 template Variable<double> operator<=(const Variable<double>&, double);
+template Variable<float> operator<=(float, const Variable<float>&);
+template Variable<double> operator<=(double, const Variable<double>&);
 template Variable<float> equal(const Variable<float>&, const Variable<float>&);
 template Variable<double> equal(const Variable<double>&, const Variable<double>&);
 template Variable<float> equal(const Variable<float>&, float);
 template Variable<double> equal(const Variable<double>&, double);
+template Variable<float> equal(float, const Variable<float>&);
+template Variable<double> equal(double, const Variable<double>&);
 template Variable<float> not_equal(const Variable<float>&, const Variable<float>&);
 template Variable<double> not_equal(const Variable<double>&, const Variable<double>&);
 template Variable<float> not_equal(const Variable<float>&, float);
 template Variable<double> not_equal(const Variable<double>&, double);
+template Variable<float> not_equal(float, const Variable<float>&);
+template Variable<double> not_equal(double, const Variable<double>&);
 template Variable<float> where(const Variable<float>&, const Variable<float>&,
                                const Variable<float>&);
 template Variable<double> where(const Variable<double>&, const Variable<double>&,
@@ -163,6 +219,8 @@ template Variable<float> where(const Variable<float>&, const Variable<float>&, f
 template Variable<double> where(const Variable<double>&, const Variable<double>&, double);
 template Variable<float> where(const Variable<float>&, float, const Variable<float>&);
 template Variable<double> where(const Variable<double>&, double, const Variable<double>&);
+template Variable<float> where(const Variable<float>&, float, float);
+template Variable<double> where(const Variable<double>&, double, double);
 template Variable<float> masked_fill(const Variable<float>&, const Variable<float>&, float);
 template Variable<double> masked_fill(const Variable<double>&, const Variable<double>&, double);
 

@@ -133,9 +133,9 @@ struct SoftmaxCrossEntropy {
   static Normalizer normalizer(const T* x, std::size_t v) {
     T largest = -std::numeric_limits<T>::infinity();
     for (std::size_t c = 0; c < v; ++c) largest = std::max(largest, x[c]);
-    T total{0};
-    for (std::size_t c = 0; c < v; ++c) total += std::exp(x[c] - largest);
-    return {largest, std::log(total)};
+    double total = 0;
+    for (std::size_t c = 0; c < v; ++c) total += static_cast<double>(std::exp(x[c] - largest));
+    return {largest, static_cast<T>(std::log(total))};
   }
 
   [[nodiscard]] T row_loss(const T* x, const Normalizer& norm, std::size_t t, std::size_t v) const {
@@ -175,7 +175,7 @@ Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targ
   return detail::attempt(state, [&] {
     if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
       throw ArgumentError(
-          op, "label smoothing must lie in [0, 1], not " + std::to_string(options.label_smoothing));
+          op, "label smoothing must lie in [0, 1], not " + detail::number(options.label_smoothing));
     const T* weight = nullptr;
     if (options.weight) {
       const Shape shape(options.weight->shape());

@@ -70,6 +70,14 @@ std::string label_text(char label) {
   return is_letter(label) ? std::string("label '") + label + "'" : "an axis of '...'";
 }
 
+/// Throws when `what` has more axes than an array can have.
+void check_rank(const char* what, const Labels& labels) {
+  if (labels.size() > Shape::max_rank)
+    throw ShapeError("einsum", std::string(what) + " has " + std::to_string(labels.size()) +
+                                   " axes, but at most " + std::to_string(Shape::max_rank) +
+                                   " are possible");
+}
+
 /// The subscripts with a label for every axis, and the extent of each label.
 struct Plan {
   std::vector<Labels> inputs;
@@ -78,7 +86,8 @@ struct Plan {
 
   Plan(const Subscripts& subscripts, const std::vector<Shape>& shapes) : inputs(subscripts.inputs) {
     if (inputs.size() != shapes.size())
-      subscripts.refuse("names " + std::to_string(inputs.size()) + " operands, not " +
+      subscripts.refuse("names " + std::to_string(inputs.size()) +
+                        (inputs.size() == 1 ? " operand, not " : " operands, not ") +
                         std::to_string(shapes.size()));
     std::size_t dotted = 0;  // axes that "..." stands for, at most
     for (std::size_t k = 0; k < shapes.size(); ++k)
@@ -92,6 +101,7 @@ struct Plan {
       expand(output, dotted, dotted);
       check_output(subscripts);
     }
+    check_rank("the result", output);
   }
 
   [[nodiscard]] std::size_t extent(char label) const {
@@ -135,16 +145,23 @@ struct Plan {
     labels.replace(dots, 1, numbered);
   }
 
+  [[noreturn]] static void refuse_extents(char label, std::size_t a, std::size_t b) {
+    throw ShapeError("einsum", label_text(label) + " has extents " + std::to_string(a) + " and " +
+                                   std::to_string(b));
+  }
+
   void measure(const std::vector<Shape>& shapes) {
     std::array<bool, 128> known{};
     for (std::size_t k = 0; k < shapes.size(); ++k) {
       for (std::size_t i = 0; i < inputs[k].size(); ++i) {
+        const std::size_t first = inputs[k].find(inputs[k][i]);  // of this operand's diagonal
+        if (shapes[k][i] != shapes[k][first])
+          refuse_extents(inputs[k][i], shapes[k][first], shapes[k][i]);
         const auto label = static_cast<unsigned char>(inputs[k][i]);
         std::size_t& extent = extents[label];
         const std::size_t n = shapes[k][i];
         if (known[label] && extent != n && extent != 1 && n != 1)
-          throw ShapeError("einsum", label_text(inputs[k][i]) + " has extents " +
-                                         std::to_string(extent) + " and " + std::to_string(n));
+          refuse_extents(inputs[k][i], extent, n);
         if (!known[label] || extent == 1) extent = n;
         known[label] = true;
       }
@@ -248,6 +265,7 @@ Term<T> summed(Term<T> term, const Labels& keep) {
 template <class T>
 Term<T> multiplied(const Plan& plan, const Term<T>& a, const Term<T>& b) {
   const Labels labels = a.labels + without(b.labels, a.labels);
+  check_rank("a product of two operands", labels);
   const auto spread = [&](const Term<T>& term) {
     Shape shape;
     for (const char label : labels)
@@ -282,11 +300,12 @@ Term<T> contracted(const Plan& plan, Term<T> a, Term<T> b, const Labels& keep) {
   if (inner.empty()) return multiplied(plan, a, b);
   const Labels rows = without(a.labels, shared);
   const Labels columns = without(b.labels, shared);
+  const Labels labels = batch + rows + columns;
+  check_rank("a product of two operands", labels);
   const auto [left, left_transposed] = matrices(plan, a, batch, rows, inner);
   const auto [right, right_transposed] = matrices(plan, b, batch, columns, inner);
   const Variable<T> product =
       matmul(left, right, {.transpose_a = left_transposed, .transpose_b = !right_transposed});
-  const Labels labels = batch + rows + columns;
   return {reshaped(product, plan.shape(labels)), labels};
 }
 

@@ -78,7 +78,7 @@ struct Pow {
     return where(a, slope, where(b, slope, 0.0));
   }
   auto backward(Wrt<1>, const auto& g, const auto& y, const auto& a, const auto&) const {
-    return where(a, g * y * log(a), 0.0);
+    return where(a, g * y * log(where(a, a, 1.0)), 0.0);  // the second derivative meets no log 0
   }
 };
 
@@ -119,7 +119,7 @@ struct Relu {
   static constexpr auto formula = "y = max(x, 0)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return maximum(x, 0.0); }
-  auto backward(const auto& g, const auto& y, const auto&) const { return where(y > 0.0, g, 0.0); }
+  auto backward(const auto& g, const auto& y, const auto&) const { return where(y <= 0.0, 0.0, g); }
 };
 
 struct Softplus {
@@ -133,6 +133,8 @@ struct Softplus {
 }  // namespace
 
 using detail::apply_op;
+using detail::attempt;
+using detail::constant_like;
 
 template <class T>
 Variable<T> exp(const Variable<T>& x) {
@@ -165,6 +167,10 @@ Variable<T> pow(const Variable<T>& x, Number<T> exponent) {
 template <class T>
 Variable<T> pow(const Variable<T>& x, const Variable<T>& y) {
   return apply_op(Pow{}, x, y);
+}
+template <class T>
+Variable<T> pow(Number<T> base, const Variable<T>& exponent) {
+  return attempt("pow", exponent, [&] { return pow(constant_like(exponent, base), exponent); });
 }
 template <class T>
 Variable<T> sin(const Variable<T>& x) {
@@ -207,6 +213,8 @@ template Variable<float> pow(const Variable<float>&, float);
 template Variable<double> pow(const Variable<double>&, double);
 template Variable<float> pow(const Variable<float>&, const Variable<float>&);
 template Variable<double> pow(const Variable<double>&, const Variable<double>&);
+template Variable<float> pow(float, const Variable<float>&);
+template Variable<double> pow(double, const Variable<double>&);
 template Variable<float> sin(const Variable<float>&);
 template Variable<double> sin(const Variable<double>&);
 template Variable<float> cos(const Variable<float>&);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/autodiff/ops/gradient_control.hpp"
 
-#include <cmath>
 #include <string>
 
 #include "ops/vocabulary.hpp"
@@ -28,9 +27,7 @@ struct ScaleGradient {
 template <class T>
 Variable<T> scale_gradient(const Variable<T>& x, double factor) {
   return detail::attempt("scale_gradient", x, [&] {
-    if (!std::isfinite(factor))
-      throw ArgumentError("scale_gradient",
-                          "the factor must be finite, not " + std::to_string(factor));
+    detail::check_finite<T>("scale_gradient", "the factor", factor);
     return detail::apply_op(ScaleGradient{factor}, x);
   });
 }

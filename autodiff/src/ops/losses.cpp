@@ -3,6 +3,7 @@
 #include "tapestry/autodiff/ops/losses.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -34,13 +35,6 @@ Variable<T> reduced(const Variable<T>& losses, Reduction reduction) {
   return reduction == Reduction::sum ? sum(losses) : mean(losses);
 }
 
-/// 1 where x > 0, -1 where x < 0, 0 at 0: |x| = x sign(x), with gradient 0 at 0.
-template <class T>
-Variable<T> sign_of(const Variable<T>& x) {
-  const Variable<T> zero = constant_like(x, T{0});
-  return (x > zero) - (x < zero);
-}
-
 /// A weight as a constant, after checking that it broadcasts to the shape of `x`.
 template <class T>
 Variable<T> weight_for(const char* op, const char* what, const Variable<T>& x,
@@ -60,6 +54,7 @@ Variable<T> weight_for(const char* op, const char* what, const Variable<T>& x,
 
 template <class T>
 Variable<T> mse_loss(const Variable<T>& x, const Variable<T>& target, LossOptions options) {
+  detail::check_one_tape("mse_loss", x, target);
   return detail::attempt("mse_loss", x, [&] {
     check_same("mse_loss", x, target);
     return reduced(square(x - target), options.reduction);
@@ -68,23 +63,25 @@ Variable<T> mse_loss(const Variable<T>& x, const Variable<T>& target, LossOption
 
 template <class T>
 Variable<T> l1_loss(const Variable<T>& x, const Variable<T>& target, LossOptions options) {
+  detail::check_one_tape("l1_loss", x, target);
   return detail::attempt("l1_loss", x, [&] {
     check_same("l1_loss", x, target);
-    const Variable<T> d = x - target;
-    return reduced(d * sign_of(d), options.reduction);
+    return reduced(abs(x - target), options.reduction);
   });
 }
 
 template <class T>
 Variable<T> huber_loss(const Variable<T>& x, const Variable<T>& target, HuberOptions options) {
+  detail::check_one_tape("huber_loss", x, target);
   return detail::attempt("huber_loss", x, [&] {
     check_same("huber_loss", x, target);
-    if (!(options.delta > 0))
-      throw ArgumentError("huber_loss",
-                          "delta must be positive, not " + std::to_string(options.delta));
     const T delta = static_cast<T>(options.delta);
+    if (!(delta > 0))
+      throw ArgumentError("huber_loss",
+                          "delta must be positive, not " + detail::number(options.delta));
     const Variable<T> d = x - target;
-    const Variable<T> distance = d * sign_of(d);
+    if (std::isinf(delta)) return reduced(square(d) * T(0.5), options.reduction);
+    const Variable<T> distance = abs(d);
     // Each part is computed where it counts only: beyond, d² may overflow.
     const Variable<T> inside = distance < constant_like(x, delta);
     const Variable<T> parabola = square(where(inside, d, T{0})) * T(0.5);
@@ -98,6 +95,7 @@ Variable<T> binary_cross_entropy_with_logits(
     const Variable<T>& logits, const Variable<T>& target,
     const BinaryCrossEntropyOptions<std::type_identity_t<T>>& options) {
   const char* op = "binary_cross_entropy_with_logits";
+  detail::check_one_tape(op, logits, target);
   return detail::attempt(op, logits, [&] {
     check_same(op, logits, target);
     // -log(sigmoid(x)) = softplus(-x), and -log(1 - sigmoid(x)) = x + softplus(-x).
@@ -175,6 +173,7 @@ Variable<T> nll_loss(const Variable<T>& log_probabilities, const Indices& target
 
 template <class T>
 Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions options) {
+  detail::check_one_tape("kl_div", x, target);
   return detail::attempt("kl_div", x, [&] {
     check_same("kl_div", x, target);
     if (options.log_target) return reduced(exp(target) * (target - x), options.reduction);

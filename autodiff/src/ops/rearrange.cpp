@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Elements turned round, repeated, surrounded and left out; sums up to each element.
 #include <algorithm>
+#include <limits>
 #include <string>
+#include <vector>
 
-#include "ops/vocabulary.hpp"
+#include "ops/reduction.hpp"
 
 namespace tapestry {
 namespace {
@@ -24,12 +26,7 @@ struct Flip {
     turn(y.data, x.data, x.shape(), 0);
   }
   auto backward(const auto& g, const auto&, const auto&) const { return apply_op(*this, g); }
-  [[nodiscard]] std::string attributes() const {
-    std::string text = "axis=";
-    for (std::size_t i = 0; i < Shape::max_rank; ++i)
-      if ((axes >> i & 1) != 0) text += (text.back() == '=' ? "" : ",") + std::to_string(i);
-    return text;
-  }
+  [[nodiscard]] std::string attributes() const { return detail::axes_text(axes); }
 
  private:
   /// The part of the array below `axis`; without axes to turn it is copied as it is.
@@ -156,14 +153,14 @@ struct Cumsum {
   void forward(const Out<T>& y, const In<T>& x) const {
     if (x.size() == 0) return;
     const std::size_t n = x.shape()[axis];
-    const std::size_t inner = x.shape().part(axis + 1, x.shape().rank()).size();
+    const std::size_t inner = detail::Around(x.shape(), axis).inner;
+    static thread_local std::vector<double> total;  // kept for its capacity
     for (std::size_t first = 0; first < x.size(); first += n * inner) {
-      const T* before = nullptr;
+      total.assign(inner, 0);
       for (std::size_t i = 0; i < n; ++i) {
         const std::size_t at = first + (reverse ? n - 1 - i : i) * inner;
         for (std::size_t k = 0; k < inner; ++k)
-          y.data[at + k] = x.data[at + k] + (before ? before[k] : T{0});
-        before = y.data + at;
+          y.data[at + k] = static_cast<T>(total[k] += static_cast<double>(x.data[at + k]));
       }
     }
   }
@@ -174,6 +171,16 @@ struct Cumsum {
     return "axis=" + std::to_string(axis) + (reverse ? " reverse" : "");
   }
 };
+
+/// `shape` with axis `axis` repeated; throws when such an array cannot exist.
+Shape repeated_shape(const char* op, Shape shape, std::size_t axis, std::size_t times) {
+  if (times > 0 && shape[axis] > std::numeric_limits<std::size_t>::max() / times)
+    throw ShapeError(op, "too many elements along axis " + std::to_string(axis) + " of " +
+                             shape.str() + ", " + std::to_string(times) + " times");
+  shape[axis] *= times;
+  detail::check_size(op, shape);
+  return shape;
+}
 
 /// x seen as (outer, inner) and each of its rows `count` times.
 template <class T>
@@ -224,7 +231,7 @@ Variable<T> repeat(const Variable<T>& x, std::int64_t count, std::optional<int> 
     const std::size_t inner = shape.part(i + 1, shape.rank()).size();
     const std::size_t outer = shape.part(0, i + 1).size();
     const auto times = static_cast<std::size_t>(count);
-    shape[i] *= times;
+    shape = repeated_shape("repeat", shape, i, times);
     return repeat_rows(x, outer, times, inner, shape);
   });
 }
@@ -241,7 +248,7 @@ Variable<T> tile(const Variable<T>& x, const Shape& counts) {
       if (times[i] == 1) continue;
       const std::size_t inner = shape.part(i, shape.rank()).size();
       const std::size_t outer = shape.part(0, i).size();
-      shape[i] *= times[i];
+      shape = repeated_shape("tile", shape, i, times[i]);
       y = repeat_rows(y, outer, times[i], inner, shape);
     }
     return y;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "ops/reduction.hpp"
@@ -10,18 +11,80 @@
 namespace tapestry {
 namespace detail {
 
+namespace {
+
+/// Adds `n` numbers to as many, or all of them to one.
+template <class T>
+void add_run(T* to, bool moves, const T* from, std::size_t n) {
+  using Lane = Pack<T>;
+  GradientSink<Lane, T> sink(to, moves, true);
+  std::size_t i = 0;
+  for (; i + Lane::width <= n; i += Lane::width) sink.put(i, Lane::load(from + i));
+  if (i < n) sink.put_some(i, load_some<Lane>(from + i, true, n - i), n - i);
+  sink.finish();
+}
+
+constexpr std::size_t few = 256;  // addends that a float can take
+
+/// Totals in double: a float that adds up many numbers stops growing at 2^24.
+class Totals {
+ public:
+  explicit Totals(std::size_t size) {
+    total_.assign(size, 0);
+    partial_.assign(size, 0);
+  }
+
+  /// Adds `n` numbers to as many totals from `to` on, or all of them to one.
+  void add(std::size_t to, bool moves, const float* from, std::size_t n) {
+    if (!moves) {
+      float sum = 0;
+      add_run(&sum, false, from, n);
+      total_[to] += static_cast<double>(sum);
+    } else if (n == total_.size()) {  // whole rows: short sums as floats
+      add_run(partial_.data(), true, from, n);
+      if (++pending_ == few) flush();
+    } else {
+      for (std::size_t i = 0; i < n; ++i) total_[to + i] += static_cast<double>(from[i]);
+    }
+  }
+
+  void add_to(float* target) {
+    flush();
+    for (std::size_t i = 0; i < total_.size(); ++i) target[i] += static_cast<float>(total_[i]);
+  }
+
+ private:
+  void flush() {
+    for (std::size_t i = 0; i < total_.size(); ++i) total_[i] += static_cast<double>(partial_[i]);
+    std::fill(partial_.begin(), partial_.end(), 0.0F);
+    pending_ = 0;
+  }
+
+  static thread_local std::vector<double> total_;  // kept for their capacity
+  static thread_local std::vector<float> partial_;
+  std::size_t pending_ = 0;
+};
+
+thread_local std::vector<double> Totals::total_;
+thread_local std::vector<float> Totals::partial_;
+
+}  // namespace
+
 template <class T>
 void reduce_add(const Out<T>& target, const In<T>& x) {
   if (!target.accumulate) std::fill_n(target.data, target.size(), T{0});
   const Loops<2> loops(x.shape(), {&target.shape(), &x.shape()});
+  if constexpr (std::is_same_v<T, float>) {
+    if (loops.rank > 1 && x.size() / few > target.size()) {
+      Totals totals(target.size());
+      for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
+        totals.add(offset[0], stride[0] != 0, x.data + offset[1], n);
+      });
+      return totals.add_to(target.data);
+    }
+  }
   for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
-    using Lane = Pack<T>;
-    const T* from = x.data + offset[1];
-    GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1, true);
-    std::size_t i = 0;
-    for (; i + Lane::width <= n; i += Lane::width) sink.put(i, Lane::load(from + i));
-    if (i < n) sink.put_some(i, load_some<Lane>(from + i, true, n - i), n - i);
-    sink.finish();
+    add_run(target.data + offset[0], stride[0] != 0 || n == 1, x.data + offset[1], n);
   });
 }
 
@@ -71,18 +134,20 @@ struct LogSumExp : Reduce {
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
-    static thread_local std::vector<T> largest;  // kept for its capacity
+    static thread_local std::vector<T> largest;  // kept for their capacity
+    static thread_local std::vector<double> total;
     largest.assign(y.size(), -std::numeric_limits<T>::infinity());
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
       largest[to] = std::max(largest[to], x.data[from]);
     });
     for (T& m : largest)
       if (!std::isfinite(m)) m = T{0};  // all -inf, or an inf: no shift helps
-    std::fill_n(y.data, y.size(), T{0});
+    total.assign(y.size(), 0);
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
-      y.data[to] += std::exp(x.data[from] - largest[to]);
+      total[to] += static_cast<double>(std::exp(x.data[from] - largest[to]));
     });
-    for (std::size_t i = 0; i < y.size(); ++i) y.data[i] = std::log(y.data[i]) + largest[i];
+    for (std::size_t i = 0; i < y.size(); ++i)
+      y.data[i] = static_cast<T>(std::log(total[i])) + largest[i];
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
     const auto w = exp(x - expanded(y, x.shape()));  // does not add up to 1, since y is rounded

@@ -85,9 +85,7 @@ struct Transpose {
     }
   }
   auto backward(const auto& g, const auto&, const auto&) const {
-    Shape inverse = order;
-    for (std::size_t i = 0; i < order.rank(); ++i) inverse[order[i]] = i;
-    return detail::apply_op(Transpose{inverse}, g);
+    return detail::apply_op(Transpose{detail::inverse_of(order)}, g);
   }
   [[nodiscard]] std::string attributes() const { return "axes=" + order.str(); }
 };
@@ -119,6 +117,16 @@ Variable<T> squeeze(const Variable<T>& x, int axis) {
       throw ShapeError("squeeze", "axis " + std::to_string(axis) + " of " + shape.str() +
                                       " does not have extent 1");
     shape.erase(i);
+    return reshape(x, shape);
+  });
+}
+
+template <class T>
+Variable<T> squeeze(const Variable<T>& x) {
+  return detail::attempt("squeeze", x, [&] {
+    Shape shape;
+    for (const std::size_t n : x.shape())
+      if (n != 1) shape.push_back(n);
     return reshape(x, shape);
   });
 }
@@ -194,6 +202,8 @@ template Variable<float> expand_dims(const Variable<float>&, int);
 template Variable<double> expand_dims(const Variable<double>&, int);
 template Variable<float> squeeze(const Variable<float>&, int);
 template Variable<double> squeeze(const Variable<double>&, int);
+template Variable<float> squeeze(const Variable<float>&);
+template Variable<double> squeeze(const Variable<double>&);
 template Variable<float> transpose(const Variable<float>&, const Axes&);
 template Variable<double> transpose(const Variable<double>&, const Axes&);
 template Variable<float> detail::permute(const Variable<float>&, const Shape&);

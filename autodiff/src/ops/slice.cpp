@@ -8,16 +8,7 @@
 namespace tapestry {
 namespace {
 
-/// An array seen as (outer, axis, inner).
-struct Around {
-  std::size_t outer = 1;
-  std::size_t inner = 1;
-
-  Around(const Shape& shape, std::size_t axis) {
-    for (std::size_t i = 0; i < axis; ++i) outer *= shape[i];
-    for (std::size_t i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  }
-};
+using detail::Around;
 
 /// `count` elements of an axis: start, start + step, ...; `drop` leaves the axis out.
 struct Part {

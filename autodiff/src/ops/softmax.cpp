@@ -13,8 +13,7 @@ namespace {
 /// Calls `body(x, y, count, stride)` for each line of elements along `axis`.
 template <class T, class Body>
 void for_each_line(const Out<T>& y, const In<T>& x, std::size_t axis, const Body& body) {
-  std::size_t stride = 1;
-  for (std::size_t i = axis + 1; i < x.shape().rank(); ++i) stride *= x.shape()[i];
+  const std::size_t stride = detail::Around(x.shape(), axis).inner;
   const std::size_t count = x.shape()[axis];
   if (x.size() == 0) return;
   for (std::size_t first = 0; first < x.size(); first += count * stride)
@@ -41,9 +40,10 @@ struct Softmax {
   void forward(const Out<T>& y, const In<T>& x) const {
     for_each_line(y, x, axis, [](const T* from, T* to, std::size_t n, std::size_t stride) {
       const T m = largest(from, n, stride);
-      T total{0};
-      for (std::size_t i = 0; i < n * stride; i += stride) total += to[i] = std::exp(from[i] - m);
-      for (std::size_t i = 0; i < n * stride; i += stride) to[i] /= total;
+      double total = 0;  // a float stops growing at 2^24
+      for (std::size_t i = 0; i < n * stride; i += stride)
+        total += static_cast<double>(to[i] = std::exp(from[i] - m));
+      for (std::size_t i = 0; i < n * stride; i += stride) to[i] /= static_cast<T>(total);
     });
   }
   auto backward(const auto& g, const auto& y, const auto&) const {
@@ -64,9 +64,10 @@ struct LogSoftmax {
   void forward(const Out<T>& y, const In<T>& x) const {
     for_each_line(y, x, axis, [](const T* from, T* to, std::size_t n, std::size_t stride) {
       const T m = largest(from, n, stride);
-      T total{0};
-      for (std::size_t i = 0; i < n * stride; i += stride) total += std::exp(from[i] - m);
-      const T lse = std::log(total);
+      double total = 0;
+      for (std::size_t i = 0; i < n * stride; i += stride)
+        total += static_cast<double>(std::exp(from[i] - m));
+      const T lse = static_cast<T>(std::log(total));
       for (std::size_t i = 0; i < n * stride; i += stride) to[i] = from[i] - m - lse;
     });
   }
@@ -96,7 +97,7 @@ template <class T>
 Variable<T> dropout(const Variable<T>& x, double p, bool training) {
   return detail::attempt("dropout", x, [&] {
     if (!(p >= 0 && p <= 1))
-      throw ArgumentError("dropout", "p must lie in [0, 1], not " + std::to_string(p));
+      throw ArgumentError("dropout", "p must lie in [0, 1], not " + detail::number(p));
     if (!training || p == 0) return x;
     detail::TapeState<T>& state = x.state("dropout");
     const Shape shape = x.shape();

@@ -35,12 +35,10 @@ struct Prod : Reduce {
         if (((axes >> i & 1) != 0) == reduced) order.push_back(i);
     Shape moved;
     for (const std::size_t axis : order) moved.push_back(full[axis]);
-    Shape inverse = order;
-    for (std::size_t i = 0; i < order.rank(); ++i) inverse[order[i]] = i;
     const auto n = static_cast<std::size_t>(count(full));
     const auto lines = reshape(detail::permute(x, order), {n, g.shape().size()});
     const auto gradient = below(reshape(g, {1, g.shape().size()}), lines);
-    return detail::permute(reshape(gradient, moved), inverse);
+    return detail::permute(reshape(gradient, moved), detail::inverse_of(order));
   }
 
  private:
@@ -116,8 +114,10 @@ struct Stddev : Spread {
                        [n = divisor(x.shape())](double total) { return std::sqrt(total / n); });
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
-    const auto scale = where(y, g / (y * divisor(x.shape())), 0.0);
-    return expanded(scale, x.shape()) * deviations(x);
+    // Lengths are divided by lengths: g / y may overflow where the product does not. The divisor
+    // is kept from 0 for the sake of the second derivative.
+    const auto share = expanded(where(y, g, 0.0) / divisor(x.shape()), x.shape());
+    return share * (deviations(x) / expanded(where(y, y, 1.0), x.shape()));
   }
 };
 
@@ -129,22 +129,24 @@ struct Norm : Reduce {
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
     static thread_local std::vector<T> largest;  // squares of x / largest do not overflow
+    static thread_local std::vector<double> total;
     largest.assign(y.size(), T{0});
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
       largest[to] = std::max(largest[to], std::abs(x.data[from]));
     });
     for (T& m : largest)
       if (m == 0 || !std::isfinite(m)) m = T{1};
-    std::fill_n(y.data, y.size(), T{0});
+    total.assign(y.size(), 0);
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
-      const T share = x.data[from] / largest[to];
-      y.data[to] += share * share;
+      const double share = static_cast<double>(x.data[from] / largest[to]);
+      total[to] += share * share;
     });
-    for (std::size_t i = 0; i < y.size(); ++i) y.data[i] = largest[i] * std::sqrt(y.data[i]);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      y.data[i] = largest[i] * static_cast<T>(std::sqrt(total[i]));
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
-    // The divisor is kept from 0 as well, for the sake of the second derivative.
-    return expanded(where(y, g, 0.0) / where(y, y, 1.0), x.shape()) * x;
+    // As in Stddev.
+    return expanded(where(y, g, 0.0), x.shape()) * (x / expanded(where(y, y, 1.0), x.shape()));
   }
 };
 

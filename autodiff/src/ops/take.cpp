@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Elements at given positions: lookups, as in an embedding.
 #include <algorithm>
-#include <limits>
 #include <string>
 
 #include "ops/vocabulary.hpp"
@@ -10,21 +9,11 @@
 namespace tapestry {
 namespace {
 
-/// "(0, 3)": where element `flat` stands in an array of this shape.
-std::string position_text(const Shape& shape, std::size_t flat) {
-  Shape position = shape;
-  for (std::size_t i = shape.rank(); i-- > 0; flat /= shape[i]) position[i] = flat % shape[i];
-  return position.str();
-}
-
 /// Calls `body(offset among the parts, offset in the whole, length)` for each looked-up part.
 template <class Body>
 void for_each_part(const Shape& whole, std::size_t axis, const IndexView& indices,
                    const Body& body) {
-  std::size_t outer = 1;
-  std::size_t inner = 1;
-  for (std::size_t i = 0; i < axis; ++i) outer *= whole[i];
-  for (std::size_t i = axis + 1; i < whole.rank(); ++i) inner *= whole[i];
+  const auto [outer, inner] = detail::Around(whole, axis);
   const auto extent = static_cast<std::int64_t>(whole[axis]);
   const std::size_t n = indices.shape.size();
   for (std::size_t o = 0; o < outer; ++o) {
@@ -41,7 +30,7 @@ void check_indices(const char* op, const IndexView& indices, const Shape& x, std
   for (std::size_t k = 0; k < indices.shape.size(); ++k) {
     if (indices.data[k] >= -extent && indices.data[k] < extent) continue;
     throw IndexError(op, "index " + std::to_string(indices.data[k]) + " at position " +
-                             position_text(indices.shape, k) + " is out of range for axis " +
+                             position_of(indices.shape, k).str() + " is out of range for axis " +
                              std::to_string(axis) + " of " + x.str());
   }
 }
@@ -74,13 +63,13 @@ struct Take {
                   });
   }
   auto backward(const auto& g, const auto&, const auto& x) const {
-    return detail::scatter_add(g, indices, x.shape(), axis);
+    return detail::take_put(g, indices, x.shape(), axis);
   }
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
 };
 
-struct ScatterAdd {
-  static constexpr auto name = "scatter_add";
+struct TakePut {
+  static constexpr auto name = "take_put";
   static constexpr auto formula = "y = zeros, with the parts of x added at the indices";
   static constexpr auto shapes = "(..., k..., ...), indices (k...) -> (..., n, ...)";
   static constexpr Saves saves = save_nothing;
@@ -102,6 +91,28 @@ struct ScatterAdd {
   }
 };
 
+/// For each index, where in an array of shape `x` the element stands that it picks along `axis`.
+Indices gathered_positions(const Shape& x, const Indices& indices, std::size_t axis) {
+  const Shape shape(indices.shape());
+  bool fits = shape.rank() == x.rank();
+  for (std::size_t i = 0; fits && i < x.rank(); ++i) fits = i == axis || shape[i] <= x[i];
+  if (!fits)
+    throw ShapeError("gather", "indices of shape " + shape.str() + " do not fit " + x.str() +
+                                   " along axis " + std::to_string(axis));
+  check_indices("gather", {indices.data(), shape}, x, axis);
+  const auto strides = strides_of(x);
+  Indices positions = indices;
+  for (std::size_t k = 0; k < positions.size(); ++k) {
+    Shape from = position_of(shape, k);
+    const std::int64_t index = indices.data()[k];
+    from[axis] = static_cast<std::size_t>(index) + (index < 0 ? x[axis] : 0);
+    std::size_t flat = 0;
+    for (std::size_t i = 0; i < x.rank(); ++i) flat += from[i] * strides[i];
+    positions.data()[k] = static_cast<std::int64_t>(flat);
+  }
+  return positions;
+}
+
 }  // namespace
 
 template <class T>
@@ -113,9 +124,18 @@ Variable<T> take(const Variable<T>& x, const Indices& indices, int axis) {
 }
 
 template <class T>
-Variable<T> detail::scatter_add(const Variable<T>& x, const IndexView& indices, const Shape& shape,
-                                std::size_t axis) {
-  return apply_op(ScatterAdd{indices, axis, shape}, x);
+Variable<T> gather(const Variable<T>& x, const Indices& indices, int axis) {
+  return detail::attempt("gather", x, [&] {
+    const Shape shape = x.shape();
+    const std::size_t i = normalize_axis("gather", axis, shape.rank());
+    return take(reshape(x, {shape.size()}), gathered_positions(shape, indices, i));
+  });
+}
+
+template <class T>
+Variable<T> detail::take_put(const Variable<T>& x, const IndexView& indices, const Shape& shape,
+                             std::size_t axis) {
+  return apply_op(TakePut{indices, axis, shape}, x);
 }
 
 template <class T>
@@ -131,7 +151,7 @@ Variable<T> scatter_add(const Variable<T>& x, const Indices& indices, const Vari
     if (!(parts.shape() == expected))
       throw ShapeError("scatter_add", "the parts have shape " + parts.shape().str() +
                                           " but must have " + expected.str());
-    return x + detail::scatter_add(parts, kept, shape, i);
+    return x + detail::take_put(parts, kept, shape, i);
   });
 }
 
@@ -144,12 +164,10 @@ Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count) {
     for (std::size_t k = 0; k < indices.size(); ++k)
       if (indices.data()[k] < 0 || indices.data()[k] >= static_cast<std::int64_t>(count))
         throw IndexError("one_hot", "index " + std::to_string(indices.data()[k]) + " at position " +
-                                        position_text(positions, k) + " is out of range for " +
+                                        position_of(positions, k).str() + " is out of range for " +
                                         std::to_string(count) + " classes");
     shape.push_back(count);
-    constexpr std::size_t most = std::numeric_limits<std::int64_t>::max() / sizeof(double);
-    if (count > most / std::max<std::size_t>(indices.size(), 1))
-      throw ShapeError("one_hot", "too many elements: " + shape.str());
+    detail::check_size("one_hot", shape);
     const std::uint32_t index = state.add_leaf(shape, Role::constant, false, "one_hot");
     T* row = state.entries[index].data;
     std::fill_n(row, shape.size(), T{0});
@@ -163,10 +181,12 @@ Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count) {
 
 template Variable<float> take(const Variable<float>&, const Indices&, int);
 template Variable<double> take(const Variable<double>&, const Indices&, int);
-template Variable<float> detail::scatter_add(const Variable<float>&, const IndexView&, const Shape&,
-                                             std::size_t);
-template Variable<double> detail::scatter_add(const Variable<double>&, const IndexView&,
-                                              const Shape&, std::size_t);
+template Variable<float> gather(const Variable<float>&, const Indices&, int);
+template Variable<double> gather(const Variable<double>&, const Indices&, int);
+template Variable<float> detail::take_put(const Variable<float>&, const IndexView&, const Shape&,
+                                          std::size_t);
+template Variable<double> detail::take_put(const Variable<double>&, const IndexView&, const Shape&,
+                                           std::size_t);
 template Variable<float> scatter_add(const Variable<float>&, const Indices&, const Variable<float>&,
                                      int);
 template Variable<double> scatter_add(const Variable<double>&, const Indices&,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -53,6 +54,32 @@ inline std::string number(double c) {
   return text.data();
 }
 
+/// Throws unless the number is finite as a T; `option` is what the user calls it.
+template <class T>
+void check_finite(const char* op, const char* option, double value) {
+  const double kept = static_cast<double>(static_cast<T>(value));
+  if (!std::isfinite(kept))
+    throw ArgumentError(op, std::string(option) + " must be finite, not " + number(kept));
+}
+
+/// An array seen as (outer, axis, inner).
+struct Around {
+  std::size_t outer = 1;
+  std::size_t inner = 1;
+
+  Around(const Shape& shape, std::size_t axis) {
+    for (std::size_t i = 0; i < axis; ++i) outer *= shape[i];
+    for (std::size_t i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+  }
+};
+
+/// What undoes a permutation of axes.
+inline Shape inverse_of(const Shape& order) {
+  Shape inverse = order;
+  for (std::size_t i = 0; i < order.rank(); ++i) inverse[order[i]] = i;
+  return inverse;
+}
+
 /// A constant of rank 0 on the tape of `x`.
 template <class T>
 Variable<T> constant_like(const Variable<T>& x, T value) {
@@ -82,8 +109,8 @@ Variable<T> slice_put(const Variable<T>& x, const Shape& shape, std::size_t axis
 /// Zeros of the given shape with the parts of `x` added at `indices` of `axis`: the transpose of
 /// `take`. `indices` live in the tape.
 template <class T>
-Variable<T> scatter_add(const Variable<T>& x, const IndexView& indices, const Shape& shape,
-                        std::size_t axis);
+Variable<T> take_put(const Variable<T>& x, const IndexView& indices, const Shape& shape,
+                     std::size_t axis);
 
 }  // namespace detail
 }  // namespace tapestry

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <ranges>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace tapestry {
 
@@ -90,7 +92,12 @@ class Shape {
 class Axes {
  public:
   constexpr Axes() = default;
-  constexpr Axes(int axis) { push_back(axis); }  // NOLINT: sum(x, 0) should read like NumPy
+  /// Converts: sum(x, 0) reads like NumPy. A bool or a floating-point number is no axis.
+  template <std::integral I>
+  requires(!std::same_as<I, bool>) constexpr Axes(I axis) {  // NOLINT
+    constexpr int most = std::numeric_limits<int>::max();    // an axis that no array has
+    push_back(std::in_range<int>(axis) ? static_cast<int>(axis) : most);
+  }
   constexpr Axes(std::initializer_list<int> axes) {
     for (const int axis : axes) push_back(axis);
   }
@@ -124,6 +131,9 @@ class Axes {
 
 /// `shape` with the extents of the axes in `set` made 1 (`keepdims`) or removed.
 [[nodiscard]] Shape reduced_shape(const Shape& shape, std::uint32_t set, bool keepdims);
+
+/// Where element `flat` in row-major order stands in an array of shape `shape`.
+[[nodiscard]] Shape position_of(const Shape& shape, std::size_t flat);
 
 /// Row-major strides of `shape`, in elements.
 [[nodiscard]] std::array<std::size_t, Shape::max_rank> strides_of(const Shape& shape);

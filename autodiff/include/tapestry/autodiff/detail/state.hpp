@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,9 @@ enum class Role : std::uint8_t { parameter, input, constant, op };
 namespace detail {
 
 inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
+/// Throws ShapeError when the elements cannot be counted, let alone stored.
+void check_size(std::string_view op, const Shape& shape);
 
 /// A value on the tape: the output of a node, or a leaf.
 template <class T>
@@ -75,7 +79,6 @@ struct Node {
 /// handle.
 template <class T>
 struct GradientHook {
-  std::uint32_t entry = 0;
   std::shared_ptr<bool> active;
   std::function<Variable<T>(const Variable<T>&)> call;
 };
@@ -233,8 +236,8 @@ class TapeState {
   std::vector<Entry<T>> entries;
   std::vector<Node<T>> nodes;
   std::vector<std::uint32_t> edges;  // inputs of all nodes, one after another
-  std::vector<GradientHook<T>> hooks;
-  std::vector<WatchedAs<T>> watched_as;  // usually empty
+  std::map<std::uint32_t, std::vector<GradientHook<T>>> hooks;  // by entry
+  std::vector<WatchedAs<T>> watched_as;                         // usually empty
   Names names;
   Scopes scopes;
   Arena arena;

@@ -17,7 +17,8 @@ Variable<T> gelu(const Variable<T>& x);
 /// x sigmoid(x), also called swish.
 template <class T>
 Variable<T> silu(const Variable<T>& x);
-/// x where x > 0, else alpha (e^x - 1). ArgumentError when alpha is not finite.
+/// x where x > 0, else alpha (e^x - 1). ArgumentError when alpha is not finite. Its second
+/// derivative at 0 is 0.
 template <class T>
 Variable<T> elu(const Variable<T>& x, double alpha = 1);
 /// x where x > 0, else slope x. ArgumentError when the slope is not finite.

@@ -23,16 +23,28 @@ template <class T>
 Variable<T> operator>=(const Variable<T>& a, Number<T> b);
 template <class T>
 Variable<T> operator<=(const Variable<T>& a, Number<T> b);
+template <class T>
+Variable<T> operator>(Number<T> a, const Variable<T>& b);
+template <class T>
+Variable<T> operator<(Number<T> a, const Variable<T>& b);
+template <class T>
+Variable<T> operator>=(Number<T> a, const Variable<T>& b);
+template <class T>
+Variable<T> operator<=(Number<T> a, const Variable<T>& b);
 /// 1 where a = b.
 template <class T>
 Variable<T> equal(const Variable<T>& a, const Variable<T>& b);
 template <class T>
 Variable<T> equal(const Variable<T>& a, Number<T> b);
+template <class T>
+Variable<T> equal(Number<T> a, const Variable<T>& b);
 /// 0 where a = b, 1 elsewhere; NaN is equal to nothing.
 template <class T>
 Variable<T> not_equal(const Variable<T>& a, const Variable<T>& b);
 template <class T>
 Variable<T> not_equal(const Variable<T>& a, Number<T> b);
+template <class T>
+Variable<T> not_equal(Number<T> a, const Variable<T>& b);
 
 /// a where the condition is not 0, b elsewhere. The condition has no gradient.
 template <class T>
@@ -41,6 +53,8 @@ template <class T>
 Variable<T> where(const Variable<T>& condition, const Variable<T>& a, Number<T> b);
 template <class T>
 Variable<T> where(const Variable<T>& condition, Number<T> a, const Variable<T>& b);
+template <class T>
+Variable<T> where(const Variable<T>& condition, Number<T> a, Number<T> b);
 /// `value` where the mask is not 0, x elsewhere. The mask broadcasts and has no gradient.
 template <class T>
 Variable<T> masked_fill(const Variable<T>& x, const Variable<T>& mask, Number<T> value);

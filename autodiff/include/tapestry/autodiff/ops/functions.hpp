@@ -31,6 +31,9 @@ Variable<T> pow(const Variable<T>& x, Number<T> exponent);
 /// x^y, for x > 0 where the gradient by y is wanted.
 template <class T>
 Variable<T> pow(const Variable<T>& x, const Variable<T>& y);
+/// base^exponent, for base > 0 where the gradient is wanted.
+template <class T>
+Variable<T> pow(Number<T> base, const Variable<T>& exponent);
 /// Sine of x in radians.
 template <class T>
 Variable<T> sin(const Variable<T>& x);
@@ -43,7 +46,7 @@ Variable<T> tanh(const Variable<T>& x);
 /// 1 / (1 + e^-x), without overflow.
 template <class T>
 Variable<T> sigmoid(const Variable<T>& x);
-/// max(x, 0); its gradient at 0 is 0.
+/// max(x, 0); its gradient at 0 is 0, and passes where x is NaN, as PyTorch's does.
 template <class T>
 Variable<T> relu(const Variable<T>& x);
 /// log(1 + e^x), without overflow.

@@ -31,7 +31,7 @@ Variable<T> pad(const Variable<T>& x, const std::vector<PadWidth>& widths, Numbe
 
 /// Each element `count` times, one after another along `axis`; in row-major order when none is
 /// given (the result then has rank 1). `take` serves for counts that differ. ArgumentError when the
-/// count is negative.
+/// count is negative. PyTorch's `repeat` is `tile`.
 template <class T>
 Variable<T> repeat(const Variable<T>& x, std::int64_t count,
                    std::optional<int> axis = std::nullopt);

@@ -17,7 +17,9 @@ Variable<T> sum(const Variable<T>& x, const Axes& axes = {}, bool keepdims = fal
 /// Arithmetic mean; NaN over no elements.
 template <class T>
 Variable<T> mean(const Variable<T>& x, const Axes& axes = {}, bool keepdims = false);
-/// Largest element; where several are equal they share the gradient. ShapeError over no elements.
+/// Largest element; where several are equal they share the gradient. NaN where an element is, and
+/// so are the gradients there. ShapeError over no elements. For the larger of two values see
+/// `maximum`.
 template <class T>
 Variable<T> max(const Variable<T>& x, const Axes& axes = {}, bool keepdims = false);
 /// Smallest element, as above.
@@ -35,15 +37,16 @@ struct SpreadOptions {
   bool keepdims = false;  ///< leave the axes with extent 1
 };
 
-/// Variance: sum((x - mean(x))²) / (n - ddof) over n elements; NaN where n <= ddof. Note that
-/// PyTorch's default is ddof = 1.
+/// Variance: sum((x - mean(x))²) / (n - ddof) over n elements. n - ddof counts as 0 where it is
+/// negative: the result is then infinite, or NaN if all elements are equal. Note that PyTorch's
+/// default is ddof = 1.
 template <class T>
 Variable<T> var(const Variable<T>& x, const Axes& axes = {}, SpreadOptions options = {});
 /// Standard deviation: sqrt(var(x)), whose gradient is 0 where it is 0. NumPy's `std`.
 template <class T>
 Variable<T> stddev(const Variable<T>& x, const Axes& axes = {}, SpreadOptions options = {});
 /// Euclidean length sqrt(sum(x²)), without overflow; over two axes, the Frobenius norm. Its
-/// gradient is 0 where it is 0.
+/// gradient is 0 where it is 0. The second argument is axes, not the order that NumPy's has there.
 template <class T>
 Variable<T> norm(const Variable<T>& x, const Axes& axes = {}, bool keepdims = false);
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,9 @@ Variable<T> expand_dims(const Variable<T>& x, int axis);
 /// Without axis `axis`, which must have extent 1. No copy.
 template <class T>
 Variable<T> squeeze(const Variable<T>& x, int axis);
+/// Without all axes of extent 1. No copy.
+template <class T>
+Variable<T> squeeze(const Variable<T>& x);
 /// Axes in the given order; reversed when none is given.
 template <class T>
 Variable<T> transpose(const Variable<T>& x, const Axes& order = {});
@@ -52,6 +56,10 @@ template <class T>
 Variable<T> concatenate(const std::vector<Variable<T>>& x, int axis = 0) {
   return concatenate(std::span<const Variable<T>>(x), axis);
 }
+template <class T>
+Variable<T> concatenate(std::initializer_list<Variable<T>> x, int axis = 0) {
+  return concatenate(std::span<const Variable<T>>(x.begin(), x.size()), axis);
+}
 /// Arrays of one shape along a new axis.
 template <class T>
 Variable<T> stack(std::span<const Variable<T>> x, int axis = 0);
@@ -59,17 +67,29 @@ template <class T>
 Variable<T> stack(const std::vector<Variable<T>>& x, int axis = 0) {
   return stack(std::span<const Variable<T>>(x), axis);
 }
+template <class T>
+Variable<T> stack(std::initializer_list<Variable<T>> x, int axis = 0) {
+  return stack(std::span<const Variable<T>>(x.begin(), x.size()), axis);
+}
 /// `sections` equal parts along an axis. ShapeError when its extent is not a multiple.
 template <class T>
 std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int axis = 0);
 
 /// Elements `indices` of axis `axis`: the axis is replaced by the axes of `indices`. Negative
-/// indices count from the end. IndexError names the first one outside.
+/// indices count from the end. Unlike NumPy's, it works on axis 0 when none is given. IndexError
+/// names the first one outside.
 template <class T>
 Variable<T> take(const Variable<T>& x, const Indices& indices, int axis = 0);
+/// PyTorch's gather: y[i, j, ...] = x[indices[i, j, ...], j, ...] for axis 0, and so on. `indices`
+/// has as many axes as x and the shape of the result; only along `axis` it may be longer than x.
+/// NumPy's `take_along_axis`, but without broadcasting. ShapeError when the indices do not fit,
+/// IndexError names the first one outside.
+template <class T>
+Variable<T> gather(const Variable<T>& x, const Indices& indices, int axis);
 /// x with `parts` added at `indices` of axis `axis`, as often as an index occurs: NumPy's `add.at`,
-/// and what `take` does to gradients. `parts` is shaped like take(x, indices, axis). IndexError
-/// names the first index outside; ShapeError when `parts` has another shape.
+/// PyTorch's `index_add`, and what `take` does to gradients. `parts` is shaped like take(x,
+/// indices, axis). IndexError names the first index outside; ShapeError when `parts` has another
+/// shape.
 template <class T>
 Variable<T> scatter_add(const Variable<T>& x, const Indices& indices, const Variable<T>& parts,
                         int axis = 0);
