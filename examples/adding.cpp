@@ -62,14 +62,7 @@ void run(const TrainingOptions& options) {
     tape.clear();
     return mse_loss(model(tape.constant(batch.x)), tape.constant(batch.target));
   };
-  const auto step = [&] {
-    const auto loss = loss_of(draw(options.batch, random));
-    loss.backward();
-    tp::optim::clip_grad_norm(tp::parameters(model), 1.0);
-    adam.step();
-    adam.zero_grad();
-    return static_cast<double>(loss.item());
-  };
+  const auto step = [&] { return update(loss_of(draw(options.batch, random)), adam); };
   tp::Generator other(options.seed + 1);
   const Batch test = draw(500, other);
   const auto measure = [&] {

@@ -73,14 +73,7 @@ void run(const TrainingOptions& options) {
     tape.clear();
     return softmax_cross_entropy(model(tape, batch.input), batch.target);
   };
-  const auto step = [&] {
-    const auto loss = loss_of(draw(options.batch, random));
-    loss.backward();
-    tp::optim::clip_grad_norm(tp::parameters(model), 1.0);
-    adam.step();
-    adam.zero_grad();
-    return static_cast<double>(loss.item());
-  };
+  const auto step = [&] { return update(loss_of(draw(options.batch, random)), adam); };
   tp::Generator other(options.seed + 1);
   const Batch test = draw(200, other);
   const auto measure = [&] {

@@ -95,11 +95,7 @@ void run(const TrainingOptions& options) {
     const auto [logits, weights] = model(tape, batch.source, batch.lengths, inputs);
     const auto loss = sequence_cross_entropy(logits, batch.target, batch.target_lengths,
                                              {.reduction = tp::SequenceReduction::mean_of_steps});
-    loss.backward();
-    tp::optim::clip_grad_norm(tp::parameters(model), 1.0);
-    adam.step();
-    adam.zero_grad();
-    return static_cast<double>(loss.item());
+    return update(loss, adam);
   };
   tp::Generator other(options.seed + 1);
   const Batch test = draw(1000, other);

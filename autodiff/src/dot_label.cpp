@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dot_text.hpp"
+#include "tapestry/autodiff/detail/state.hpp"
 
 namespace tapestry::detail {
 namespace {
@@ -47,21 +48,6 @@ bool is_number(const GraphNode& node) {
   return node.role == Role::constant && node.name.empty() && node.shape.size() == 1;
 }
 
-/// What an unnamed leaf is called.
-std::string_view leaf_title(Role role) {
-  switch (role) {
-    case Role::parameter:
-      return "parameter";
-    case Role::input:
-      return "input";
-    case Role::constant:
-      return "constant";
-    case Role::op:
-      break;
-  }
-  return "value";
-}
-
 std::string shape_text(const Shape& shape) { return shape.rank() == 0 ? "" : shape.str(); }
 
 /// Lines for the value and the gradient, as far as they are asked for.
@@ -93,7 +79,7 @@ std::string value_label(const Graph& graph, const Box& box, const DotOptions& op
   } else if (is_number(node)) {
     title = numbers_html(graph.value(box.node), {});
   } else {
-    title = node.op.empty() ? std::string(leaf_title(node.role)) : op;
+    title = node.op.empty() ? std::string(detail::title_of(node.role)) : op;
   }
   details.push_back(html(op_detail(node)));
   details.push_back(shape_text(node.shape));
@@ -143,7 +129,7 @@ std::string box_tooltip(const Graph& graph, const Box& box) {
   std::vector<std::string> scopes;
   for (std::uint32_t s = box.scope; s != 0; s = graph.scopes()[s].parent)
     scopes.insert(scopes.begin(), scope_label(graph.scopes()[s]));
-  const std::string what(node.op.empty() ? leaf_title(node.role) : node.op);
+  const std::string what(node.op.empty() ? detail::title_of(node.role) : node.op);
   return join({"n" + std::to_string(node.id) + ":", std::string(node.name), what,
                std::string(node.attributes), node.shape.str(),
                scopes.empty() ? "" : "in " + join(scopes, ", ")},

@@ -12,18 +12,9 @@ namespace {
 
 template <class T>
 std::string op_of(const detail::TapeState<T>& state, const detail::Entry<T>& entry) {
-  switch (entry.role) {
-    case Role::parameter:
-      return "(parameter)";
-    case Role::input:
-      return "(input)";
-    case Role::constant:
-      return "(constant)";
-    case Role::op:
-      break;
-  }
-  return entry.node == detail::none ? "(not recorded)"
-                                    : std::string(state.nodes[entry.node].info->name);
+  if (entry.node != detail::none) return std::string(state.nodes[entry.node].info->name);
+  if (entry.role == Role::op) return "(not recorded)";
+  return "(" + std::string(detail::title_of(entry.role)) + ")";
 }
 
 template <class T>

@@ -247,11 +247,8 @@ void* TapeState<T>::attach(const void* data, std::size_t bytes) {
   return copy;
 }
 
-template <class T>
-std::string TapeState<T>::display_name(std::uint32_t index) const {
-  const Entry<T>& entry = entries[index];
-  if (entry.name != none) return names[entry.name];
-  switch (entry.role) {
+std::string_view title_of(Role role) {
+  switch (role) {
     case Role::parameter:
       return "parameter";
     case Role::input:
@@ -261,7 +258,14 @@ std::string TapeState<T>::display_name(std::uint32_t index) const {
     case Role::op:
       break;
   }
-  return entry.node == none ? "value" : std::string(nodes[entry.node].info->name);
+  return "value";
+}
+
+template <class T>
+std::string TapeState<T>::display_name(std::uint32_t index) const {
+  const Entry<T>& entry = entries[index];
+  if (entry.name != none) return names[entry.name];
+  return std::string(entry.node == none ? title_of(entry.role) : nodes[entry.node].info->name);
 }
 
 template <class T>

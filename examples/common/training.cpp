@@ -60,6 +60,14 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
   return reached(measured);
 }
 
+double update(const tapestry::Variable<>& loss, tapestry::optim::Adam<>& adam) {
+  loss.backward();
+  tapestry::optim::clip_grad_norm(adam.parameters(), 1.0);
+  adam.step();
+  adam.zero_grad();
+  return loss.item();
+}
+
 int run_example(int argc, char** argv, const std::string& description, TrainingOptions options,
                 const std::function<void(const TrainingOptions&)>& run) {
   CLI::App app(description);

@@ -3,6 +3,8 @@
 // the goal was reached.
 #pragma once
 
+#include <tapestry/tapestry.hpp>
+
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +36,10 @@ struct Goal {
 /// steps are used up. Prints a progress bar and, at the end, whether it got there; returns that.
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
                  const std::function<double()>& measure);
+
+/// What follows the loss in each step: gradients, clipped to a norm of 1, and an update of the
+/// parameters. Returns the loss.
+double update(const tapestry::Variable<>& loss, tapestry::optim::Adam<>& adam);
 
 /// Parses the command line and runs the example; what main returns. Errors are one line.
 int run_example(int argc, char** argv, const std::string& description, TrainingOptions options,

@@ -22,6 +22,7 @@ Arrays carry the names PyTorch gives them; "grad/NAME" is the gradient of the lo
 of a layer is the sum of all outputs times fixed numbers, which are stored as "cotangent/NAME".
 """
 
+import functools
 import itertools
 import json
 import pathlib
@@ -364,7 +365,11 @@ def save_safetensors(path, tensors, dtype, code):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-RECURRENT = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+INTERCHANGED = {
+    "lstm": functools.partial(torch.nn.LSTM, bidirectional=True),
+    "gru": torch.nn.GRU,
+    "rnn": torch.nn.RNN,
+}
 
 
 def interchange_cases():
@@ -373,7 +378,7 @@ def interchange_cases():
     types = (("float32", "F32", "f", torch.float32, np.savez),
              ("float64", "F64", "d", torch.float64, np.savez_compressed))
     for (kind, make), (name, dtype, code, torch_type, save_npz) in itertools.product(
-            RECURRENT.items(), types):
+            INTERCHANGED.items(), types):
         numbers = Numbers("safetensors/" + name)
         module = make(3, 4, num_layers=2)
         fill(module, numbers)

@@ -30,6 +30,9 @@ enum class Role : std::uint8_t { parameter, input, constant, op };
 
 namespace detail {
 
+/// What a leaf without a name is called; "value" for what an op computed.
+std::string_view title_of(Role role);
+
 inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
 /// Throws ShapeError when the elements cannot be counted, let alone stored.
