@@ -4,12 +4,13 @@
 # program: scripts/demo.sh --text FILE, scripts/demo.sh --help.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-build=$root/build/release
+preset=${TAPESTRY_PRESET:-release}
+build=$root/build/$preset
 
 "$root/scripts/install_dependencies.sh"
 
 # The presets are those of the repository; the program itself runs where the user is.
-(cd "$root" && cmake --preset release >/dev/null)
+(cd "$root" && cmake --preset "$preset" >/dev/null)
 cmake --build "$build" --parallel "$(nproc)" --target char_lstm
 
 exec "$build/examples/char_lstm" "$@"

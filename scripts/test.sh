@@ -75,7 +75,8 @@ $tidy && tools+=(clang-tidy)
 
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
 check "format" check_format
-check "demo" scripts/demo.sh --steps 20 --characters 80 --output build/demo
+# Built as the tests are, for the sake of time.
+check "demo" env TAPESTRY_PRESET=ci scripts/demo.sh --steps 20 --characters 80 --output build/demo
 check "build (ci)" build ci
 run_tests ci
 check "build (asan)" build asan
