@@ -23,6 +23,27 @@ function(_tapestry_public_headers target scope)
   target_compile_features(${target} ${scope} cxx_std_20)
 endfunction()
 
+# Kernels of one component. Files *_avx2.cpp may use AVX2 and FMA; the program asks the processor
+# before it calls what they hold. No file contracts a * b + c by itself: a loop and its remainder
+# must round alike.
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-ffp-contract=off TAPESTRY_HAS_FP_CONTRACT)
+set(TAPESTRY_AVX2_KERNELS OFF)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$"
+   AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  set(TAPESTRY_AVX2_KERNELS ON)
+endif()
+function(_tapestry_kernels target)
+  if(TAPESTRY_HAS_FP_CONTRACT)
+    target_compile_options(${target} PRIVATE -ffp-contract=off)
+  endif()
+  if(TAPESTRY_AVX2_KERNELS)
+    target_compile_definitions(${target} PRIVATE TAPESTRY_AVX2_KERNELS)
+    file(GLOB_RECURSE avx2_sources CONFIGURE_DEPENDS src/*_avx2.cpp)
+    set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+  endif()
+endfunction()
+
 # tapestry_add_component(name): the library tapestry_<name>, known as tapestry::<name>, from the
 # folder's src/ and include/. Add what it links with target_link_libraries.
 function(tapestry_add_component name)
@@ -33,6 +54,7 @@ function(tapestry_add_component name)
   _tapestry_public_headers(${target} PUBLIC)
   target_include_directories(${target} PRIVATE src)
   tapestry_warnings(${target})
+  _tapestry_kernels(${target})
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}

@@ -23,6 +23,10 @@ inline std::atomic<std::size_t> allocation_count{0};
   if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++tapestry::test::allocation_count;
+  return std::malloc(size > 0 ? size : 1);
+}
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
   ++tapestry::test::allocation_count;
   const auto unit = static_cast<std::size_t>(alignment);

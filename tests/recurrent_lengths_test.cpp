@@ -148,7 +148,7 @@ void expect_same(const Results& actual, const Results& expected, const std::stri
       BOOST_TEST(max_difference(a[i], b[i]) < bound,
                  what << ", array " << i << " differs by " << max_difference(a[i], b[i]));
   };
-  compare(actual.of_sequences, expected.of_sequences, 1e-15);
+  compare(actual.of_sequences, expected.of_sequences, 1e-14);
   compare(actual.weight_gradients, expected.weight_gradients, 4e-14);
 }
 

@@ -7,6 +7,7 @@
 
 #include "anomaly.hpp"
 #include "hooks.hpp"
+#include "kernel_memory.hpp"
 #include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -23,7 +24,7 @@ template <class T>
 class ArrayKernel final : public KernelBackward<T> {
  public:
   ArrayKernel(TapeState<T>& state, const BackwardPass<T>& pass, const Node<T>& node)
-      : state_(state), pass_(pass), node_(node) {}
+      : state_(state), pass_(pass), node_(node), memory_(state.arena, node.kept) {}
 
   [[nodiscard]] bool needs(std::size_t i) const override {
     return node_.info->differentiable(i) && pass_.needs(input_index(i));
@@ -41,6 +42,7 @@ class ArrayKernel final : public KernelBackward<T> {
     return {entry.data, &entry.shape};
   }
   [[nodiscard]] Out<T> target(std::size_t i) override { return state_.grad_target(input_index(i)); }
+  [[nodiscard]] Memory<T>& memory() override { return memory_; }
 
  private:
   [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
@@ -50,6 +52,15 @@ class ArrayKernel final : public KernelBackward<T> {
   TapeState<T>& state_;
   const BackwardPass<T>& pass_;
   const Node<T>& node_;
+  KernelMemory<T> memory_;
+};
+
+/// A kernel may write over what its node keeps, so that goes back to the arena when it has run.
+template <class T>
+struct UsesUpKept {
+  TapeState<T>& state;
+  std::uint32_t node;
+  ~UsesUpKept() { state.release_kept(state.nodes[node]); }
 };
 
 }  // namespace
@@ -132,6 +143,8 @@ template <class T>
 void BackwardPass<T>::run_rules_of(std::uint32_t index) {
   const Node<T>& node = state_.nodes[index];
   if (node.info->kernel) {
+    state_.restore_kept(index);
+    const UsesUpKept<T> afterwards{state_, index};
     ArrayKernel<T> kernel(state_, *this, node);
     node.info->kernel(node.op, kernel);
   } else if (node.info->rule) {

@@ -25,40 +25,102 @@ std::vector<bool> reaches(const TapeState<T>& state, std::span<const Variable<T>
   return flags;
 }
 
+/// What a recorded pass knows of each entry from a position of the tape on, and of the few before
+/// it that the pass ends in: work and memory are those of the part of the tape that it runs over.
+template <class T>
+class PassEntries {
+ public:
+  struct Slot {
+    bool wanted = false;  // a gradient path leads from the entry back to one of the ends
+    Variable<T> grad;
+  };
+
+  PassEntries(const TapeState<T>& state, const Position& from, std::span<const Variable<T>> ends)
+      : first_(from.entries), slots_(state.entries.size() - from.entries) {
+    for (const Variable<T>& v : ends)
+      if (Slot* known = find(v.index()))
+        known->wanted = true;
+      else
+        before_.push_back({v.index(), {true, {}}});
+    for (std::size_t k = from.nodes; k < state.nodes.size(); ++k) reach(state, state.nodes[k]);
+  }
+
+  /// Null for an entry that the pass does not know.
+  Slot* find(std::uint32_t entry) {
+    if (entry >= first_) return entry - first_ < slots_.size() ? &slots_[entry - first_] : nullptr;
+    const auto same = [&](const Before& known) { return known.entry == entry; };
+    const auto found = std::ranges::find_if(before_, same);
+    return found == before_.end() ? nullptr : &found->slot;
+  }
+
+  [[nodiscard]] std::uint32_t end() const {
+    return first_ + static_cast<std::uint32_t>(slots_.size());
+  }
+
+ private:
+  struct Before {
+    std::uint32_t entry;
+    Slot slot;
+  };
+
+  void reach(const TapeState<T>& state, const Node<T>& node) {
+    bool any = false;
+    for (std::uint32_t i = 0; i < node.input_count && !any; ++i) {
+      const Slot* input = find(state.edges[node.first_input + i]);
+      any = input && input->wanted && node.info->differentiable(i);
+    }
+    for (std::uint32_t j = 0; any && j < node.output_count; ++j)
+      find(node.first_output + j)->wanted = true;
+  }
+
+  std::uint32_t first_;
+  std::vector<Slot> slots_;
+  std::vector<Before> before_;
+};
+
 /// Backward as part of the computation: the rules run on variables and are recorded.
 template <class T>
 class RecordedPass {
  public:
-  RecordedPass(TapeState<T>& state, std::vector<bool> wanted)
-      : state_(state), wanted_(std::move(wanted)), grads_(wanted_.size()) {}
+  /// Over the tape from position `from` on, ending in `ends`.
+  RecordedPass(TapeState<T>& state, const Position& from, std::span<const Variable<T>> ends)
+      : state_(state), from_(from.nodes), entries_(state, from, ends) {}
 
   void add(std::uint32_t entry, const Variable<T>& gradient) {
     const Shape shape = state_.entries[entry].shape;
     const Variable<T> fitted = gradient.shape() == shape ? gradient : sum_to(gradient, shape);
-    Variable<T>& grad = grads_[entry];
+    Variable<T>& grad = entries_.find(entry)->grad;
     grad = grad.valid() ? grad + fitted : fitted;
     const std::uint32_t node = state_.entries[entry].node;
     if (node != none) last_ = std::max(last_, node + 1);
   }
 
-  /// Runs all nodes from `first` on, the last one first.
-  void run(std::uint32_t first = 0) {
-    for (std::uint32_t index = last_; index-- > first;) run_node(index);
+  /// Runs all nodes, the last one first.
+  void run() {
+    for (std::uint32_t index = last_; index-- > from_;) run_node(index);
   }
 
-  [[nodiscard]] bool needs(std::uint32_t entry) const {
-    return wanted_[entry] && state_.entries[entry].requires_grad;
+  [[nodiscard]] bool needs(std::uint32_t entry) {
+    const auto* known = entries_.find(entry);
+    return known && known->wanted && state_.entries[entry].requires_grad;
+  }
+
+  /// The gradient that has arrived at `entry`, or an empty handle.
+  Variable<T> arrived(std::uint32_t entry) {
+    const auto* known = entries_.find(entry);
+    return known ? known->grad : Variable<T>();
   }
 
   /// Calls the hooks of the leaves that gradients have reached.
   void run_leaf_hooks() {
-    for (std::uint32_t entry = 0; !state_.hooks.empty() && entry < grads_.size(); ++entry)
+    for (std::uint32_t entry = 0; !state_.hooks.empty() && entry < entries_.end(); ++entry)
       if (state_.entries[entry].hooked && state_.entries[entry].node == none) run_hooks(entry);
   }
 
   /// The gradient by `entry`, zeros if there is none.
   Variable<T> grad(std::uint32_t entry) {
-    return grads_[entry].valid() ? grads_[entry] : zeros(state_.entries[entry].shape);
+    const Variable<T> gradient = arrived(entry);
+    return gradient.valid() ? gradient : zeros(state_.entries[entry].shape);
   }
 
  private:
@@ -70,8 +132,9 @@ class RecordedPass {
   }
 
   void run_hooks(std::uint32_t entry) {
-    if (state_.entries[entry].hooked && grads_[entry].valid())
-      grads_[entry] = call_hooks(state_, entry, Variable<T>(grads_[entry]));
+    if (const Variable<T> gradient = arrived(entry);
+        state_.entries[entry].hooked && gradient.valid())
+      entries_.find(entry)->grad = call_hooks(state_, entry, gradient);
   }
 
   void run_node(std::uint32_t index);
@@ -79,8 +142,8 @@ class RecordedPass {
   void run_expanded(const Node<T>& node);
 
   TapeState<T>& state_;
-  std::vector<bool> wanted_;
-  std::vector<Variable<T>> grads_;
+  std::uint32_t from_;
+  PassEntries<T> entries_;
   std::uint32_t last_ = 0;  // one past the last node that a gradient has reached
 };
 
@@ -89,13 +152,14 @@ void RecordedPass<T>::run_node(std::uint32_t index) {
   const Node<T> node = state_.nodes[index];
   bool reached = false;
   for (std::uint32_t j = 0; j < node.output_count; ++j)
-    reached |= grads_[node.first_output + j].valid() && needs(node.first_output + j);
+    reached |= arrived(node.first_output + j).valid() && needs(node.first_output + j);
   if (!reached) return;
   for (std::uint32_t j = 0; j < node.output_count; ++j) run_hooks(node.first_output + j);
   if (!state_.anomaly) return run_rules(node);
   const Switched off(state_.anomaly, false);  // to name this node and not the ops of its rule
   const auto stored = [this](std::uint32_t entry) -> const T* {
-    return grads_[entry].valid() ? state_.entries[grads_[entry].index()].data : nullptr;
+    const Variable<T> gradient = arrived(entry);
+    return gradient.valid() ? state_.entries[gradient.index()].data : nullptr;
   };
   check_gradients(state_, node, stored, [&] { run_rules(node); });
 }
@@ -114,19 +178,22 @@ void RecordedPass<T>::run_rules(const Node<T>& node) {
 template <class T>
 void RecordedPass<T>::run_expanded(const Node<T>& node) {
   std::vector<Variable<T>> inputs;
-  for (std::uint32_t i = 0; i < node.input_count; ++i)
+  std::vector<Variable<T>> ends;
+  for (std::uint32_t i = 0; i < node.input_count; ++i) {
     inputs.emplace_back(state_, state_.edges[node.first_input + i]);
-  const auto first = static_cast<std::uint32_t>(state_.nodes.size());
-  const std::vector<Variable<T>> outputs = node.info->expand(node.op, inputs);
-  RecordedPass<T> inner(state_, reaches<T>(state_, inputs));
-  for (std::uint32_t j = 0; j < outputs.size(); ++j) {
-    const Variable<T>& grad = grads_[node.first_output + j];
-    if (grad.valid() && outputs[j].requires_grad()) inner.add(outputs[j].index(), grad);
+    if (needs(inputs.back().index())) ends.push_back(inputs.back());
   }
-  inner.run(first);
-  for (const Variable<T>& input : inputs) {
-    Variable<T>& grad = inner.grads_[input.index()];
-    if (grad.valid() && needs(input.index())) add(input.index(), grad);
+  const Position from = state_.position();
+  const std::vector<Variable<T>> outputs = node.info->expand(node.op, inputs);
+  RecordedPass<T> inner(state_, from, ends);
+  for (std::uint32_t j = 0; j < outputs.size(); ++j) {
+    const Variable<T> grad = arrived(node.first_output + j);
+    if (grad.valid() && inner.needs(outputs[j].index())) inner.add(outputs[j].index(), grad);
+  }
+  inner.run();
+  for (const Variable<T>& input : ends) {
+    Variable<T>& grad = inner.entries_.find(input.index())->grad;
+    if (grad.valid()) add(input.index(), grad);
     grad = {};  // an input that is given twice counts once
   }
 }
@@ -138,7 +205,7 @@ std::vector<Variable<T>> recorded_gradients(TapeState<T>& state, std::string_vie
     throw GradientError(op, "differentiable gradients need a tape that is recording");
   state.check_watched(op);
   const Scope<T> scope(state, "gradients", ScopeKind::module, -1);
-  RecordedPass<T> pass(state, reaches<T>(state, x));
+  RecordedPass<T> pass(state, {}, x);
   for (std::size_t i = 0; i < roots.variables.size(); ++i) {
     if (!pass.needs(roots.variables[i].index())) continue;
     if (roots.seeds[i].valid()) {

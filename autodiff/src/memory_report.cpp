@@ -86,6 +86,8 @@ MemoryReport memory_report(const Tape<T>& tape, MemoryReportOptions options) {
   for (const detail::Entry<T>& entry : state.entries) {
     MemoryRow row{{}, 1};
     if (entry.data && !entry.borrowed) row.values = entry.bytes();
+    if (entry.node != detail::none && entry.output == 0)
+      row.values += state.nodes[entry.node].kept_bytes();
     if (entry.grad && !entry.grad_borrowed) row.gradients = entry.bytes();
     const auto [path, added] = paths.try_emplace(entry.scope);
     if (added) path->second = scope_of(state, entry.scope, options);

@@ -9,6 +9,8 @@
 #include <limits>
 #include <xsimd/xsimd.hpp>
 
+#include "kernels/batch_math.hpp"
+
 namespace tapestry::detail {
 
 template <class T>
@@ -49,12 +51,8 @@ struct Pack {
     return Pack(xsimd::select(condition.v != Batch(T{0}), a.v, b.v));
   }
 
-  // xsimd 8 overflows too early, and knows no numbers below the smallest normal one.
-  friend Pack exp(const Pack& x) {
-    if (xsimd::any(xsimd::abs(x.v) > Batch(std::log(std::numeric_limits<T>::max()) - 1)))
-      return each(x, x, [](T a, T) { return std::exp(a); });
-    return Pack(xsimd::exp(x.v));
-  }
+  friend Pack exp(const Pack& x) { return Pack(batch_exp(x.v)); }
+  // xsimd 8 knows no logarithm of numbers below the smallest normal one.
   friend Pack log(const Pack& x) {
     if (xsimd::any(x.v < Batch(std::numeric_limits<T>::min())))
       return each(x, x, [](T a, T) { return std::log(a); });
@@ -66,7 +64,7 @@ struct Pack {
   friend Pack sin(const Pack& x) { return Pack(xsimd::sin(x.v)); }
   friend Pack cos(const Pack& x) { return Pack(xsimd::cos(x.v)); }
   friend Pack abs(const Pack& x) { return Pack(xsimd::abs(x.v)); }
-  friend Pack tanh(const Pack& x) { return Pack(xsimd::tanh(x.v)); }
+  friend Pack tanh(const Pack& x) { return Pack(batch_tanh(x.v)); }
 
   // One by one: xsimd 8 gets 0^0 wrong, and loses digits in both.
   friend Pack pow(const Pack& x, const Pack& y) {
@@ -87,10 +85,7 @@ struct Pack {
     return Pack(xsimd::select(x.v != x.v, x.v, ((x > 0.0) - (x < 0.0)).v));
   }
 
-  friend Pack sigmoid(const Pack& x) {
-    const Batch e = xsimd::exp(-xsimd::abs(x.v));  // never overflows
-    return Pack(xsimd::select(x.v >= Batch(T{0}), Batch(T{1}), e) / (Batch(T{1}) + e));
-  }
+  friend Pack sigmoid(const Pack& x) { return Pack(batch_sigmoid(x.v)); }
 
  private:
   template <class Function>

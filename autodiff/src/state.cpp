@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "anomaly.hpp"
+#include "kernel_memory.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
@@ -211,7 +212,52 @@ void TapeState<T>::run_forward(const OpInfo<T>& info, const void* op,
     Entry<T>& entry = entries[first_output + j];
     outs_.push_back({entry.data, &entry.shape, false});
   }
-  info.forward(op, ins_, outs_);
+  if (info.forward_in)
+    run_in_memory(info, op, first_output);
+  else
+    info.forward(op, ins_, outs_);
+}
+
+/// Forward of an op that asks for memory, between `ins_` and `outs_`. It is kept for backward if
+/// there can be one.
+template <class T>
+void TapeState<T>::run_in_memory(const OpInfo<T>& info, const void* op,
+                                 std::uint32_t first_output) {
+  T* kept = nullptr;
+  if (info.keeps && entries[first_output].requires_grad) {
+    Node<T>& node = nodes[entries[first_output].node];
+    in_shapes_.clear();
+    for (const In<T>& input : ins_) in_shapes_.push_back(input.extents);
+    node.kept_size = info.keeps(op, in_shapes_);
+    node.kept = kept = static_cast<T*>(arena.allocate(node.kept_size * sizeof(T)));
+  }
+  KernelMemory<T> memory(arena, kept);
+  info.forward_in(op, ins_, outs_, memory);
+}
+
+template <class T>
+void TapeState<T>::restore_kept(std::uint32_t index) {
+  Node<T>& node = nodes[index];
+  if (!node.info->keeps || node.kept) return;
+  node.kept = static_cast<T*>(arena.allocate(node.kept_size * sizeof(T)));
+  KernelMemory<T> memory(arena, node.kept);
+  ins_.clear();
+  outs_.clear();
+  for (std::uint32_t i = 0; i < node.input_count; ++i) {
+    const Entry<T>& input = entries[edges[node.first_input + i]];
+    ins_.push_back({input.data, &input.shape});
+  }
+  for (std::uint32_t j = 0; j < node.output_count; ++j) {
+    const Shape& shape = entries[node.first_output + j].shape;
+    outs_.push_back({memory.temporary(shape.size()), &shape, false});
+  }
+  node.info->forward_in(node.op, ins_, outs_, memory);
+}
+
+template <class T>
+void TapeState<T>::release_kept(Node<T>& node) {
+  if (node.kept) arena.release(node.kept, node.kept_size * sizeof(T));
+  node.kept = nullptr;
 }
 
 template <class T>
@@ -312,8 +358,10 @@ void TapeState<T>::truncate(const Position& to, bool renumber) {
     node.info->destroy(node.op);
     destructible_.pop_back();
   }
-  for (std::size_t i = to.nodes; i < nodes.size(); ++i)
+  for (std::size_t i = to.nodes; i < nodes.size(); ++i) {
+    release_kept(nodes[i]);
     if (nodes[i].op) arena.release(nodes[i].op, nodes[i].info->size);
+  }
   for (std::size_t i = to.attachments; i < attachments_.size(); ++i)
     arena.release(attachments_[i].data, attachments_[i].bytes);
   hooks.erase(hooks.lower_bound(to.entries), hooks.end());

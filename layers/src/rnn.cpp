@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "activated.hpp"
 #include "recurrence.hpp"
 #include "tapestry/layers/init.hpp"
 
@@ -11,26 +12,11 @@ namespace tapestry::layers {
 namespace {
 
 template <class T>
-Variable<T> apply_named(Activation activation, const Variable<T>& x) {
-  switch (activation) {
-    case Activation::tanh:
-      return tanh(x);
-    case Activation::relu:
-      return relu(x);
-    case Activation::sigmoid:
-      return sigmoid(x);
-    case Activation::identity:
-      break;
-  }
-  return x;
-}
-
-template <class T>
 Variable<T> activate(const ActivationFunction<T>& function, const Variable<T>& x) {
-  if (const auto* named = std::get_if<Activation>(&function)) return apply_named(*named, x);
+  if (const auto name = function.name()) return activated(*name, x);
   detail::TapeState<T>& tape = x.state("activation");
   return detail::attempt(tape, [&] {
-    const Variable<T> y = std::get<1>(function)(x);
+    const Variable<T> y = function.function()(x);
     if (&y.state("activation") != &tape) tape.throw_foreign("activation");
     if (!(y.shape() == x.shape()))
       throw ShapeError("activation", "gave " + y.shape().str() + " for " + x.shape().str() +
@@ -48,8 +34,7 @@ StateParts<T, 1> rnn_step(const StepWeights<T>& w, const Variable<T>& x,
 
 template <class T>
 void check_function(const char* kind, const char* option, const ActivationFunction<T>& function) {
-  const auto* callable = std::get_if<1>(&function);
-  if (callable && !*callable)
+  if (!function.name() && !function.function())
     throw ArgumentError(kind, std::string(option) + " is an empty function");
 }
 
@@ -61,8 +46,7 @@ CellOptions cell_of(const char* kind, const auto& o) {
 
 template <class T>
 bool is_identity(const ActivationFunction<T>& function) {
-  const auto* named = std::get_if<Activation>(&function);
-  return named && *named == Activation::identity;
+  return function.name() == Activation::identity;
 }
 
 }  // namespace

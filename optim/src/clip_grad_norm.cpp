@@ -58,9 +58,10 @@ double clip_grad_norm(const ParameterList<T>& parameters, double max_norm, ClipO
   if (scale >= 1 || std::isinf(max_norm)) return norm;
   for (Parameter<T>* parameter : parameters) {
     if (!is_trained(*parameter)) continue;
-    Array<T>& grad = parameter->grad();
-    T* data = grad.data();
-    for (std::size_t i = 0; i < grad.size(); ++i) data[i] *= static_cast<T>(scale);
+    T* grad = parameter->grad().data();
+    const std::size_t size = parameter->size();
+    const T factor = static_cast<T>(scale);
+    for (std::size_t i = 0; i < size; ++i) grad[i] *= factor;
   }
   return norm;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Softmax and cross entropy as one op, with what PyTorch's cross_entropy offers.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "kernels/vector_math.hpp"
 #include "ops/vocabulary.hpp"
 
 namespace tapestry {
@@ -130,11 +132,44 @@ struct SoftmaxCrossEntropy {
     [[nodiscard]] T log_probability(T logit) const { return logit - largest - log_total; }
   };
 
+  static constexpr std::size_t lane_count = 8;  // side by side, so that loops vectorise
+
+  /// NaN does not count.
+  static T largest_of(const T* x, std::size_t v) {
+    std::array<T, lane_count> lanes;
+    lanes.fill(-std::numeric_limits<T>::infinity());
+    std::size_t c = 0;
+    for (; c + lane_count <= v; c += lane_count)
+      for (std::size_t k = 0; k < lane_count; ++k)
+        lanes[k] = x[c + k] > lanes[k] ? x[c + k] : lanes[k];
+    T largest = *std::max_element(lanes.begin(), lanes.end());
+    for (; c < v; ++c) largest = std::max(largest, x[c]);
+    return largest;
+  }
+
+  /// Calls `body(first, e, count)` for parts of a row, with e = exp(x[first...] - shift).
+  template <class Body>
+  static void for_each_part(const T* x, std::size_t v, T shift, const Body& body) {
+    std::array<T, 256> part;
+    for (std::size_t first = 0; first < v; first += part.size()) {
+      const std::size_t count = std::min(part.size(), v - first);
+      for (std::size_t c = 0; c < count; ++c) part[c] = x[first + c] - shift;
+      detail::vector_math<T>().exp(part.data(), part.data(), count);
+      body(first, part.data(), count);
+    }
+  }
+
   static Normalizer normalizer(const T* x, std::size_t v) {
-    T largest = -std::numeric_limits<T>::infinity();
-    for (std::size_t c = 0; c < v; ++c) largest = std::max(largest, x[c]);
-    double total = 0;
-    for (std::size_t c = 0; c < v; ++c) total += static_cast<double>(std::exp(x[c] - largest));
+    const T largest = largest_of(x, v);
+    double total = 0;  // short sums in T, the long one in double
+    for_each_part(x, v, largest, [&](std::size_t, const T* e, std::size_t count) {
+      std::array<T, lane_count> lanes{};
+      std::size_t c = 0;
+      for (; c + lane_count <= count; c += lane_count)
+        for (std::size_t k = 0; k < lane_count; ++k) lanes[k] += e[c + k];
+      for (; c < count; ++c) lanes[0] += e[c];
+      for (const T lane : lanes) total += static_cast<double>(lane);
+    });
     return {largest, static_cast<T>(std::log(total))};
   }
 
@@ -155,8 +190,10 @@ struct SoftmaxCrossEntropy {
       mass = T{0};
       for (std::size_t c = 0; c < v; ++c) mass += share(t, c, v);
     }
-    for (std::size_t c = 0; c < v; ++c)
-      to[c] += upstream * mass * std::exp(norm.log_probability(x[c]));
+    const T factor = upstream * mass / std::exp(norm.log_total);
+    for_each_part(x, v, norm.largest, [&](std::size_t first, const T* e, std::size_t count) {
+      for (std::size_t c = 0; c < count; ++c) to[first + c] += factor * e[c];
+    });
     if (smoothing == 0) {
       to[k] -= upstream * mass;
     } else {

@@ -2,6 +2,7 @@
 // Functions of one variable, elementwise. Rules are written with the output where that is cheaper.
 #include <string>
 
+#include "kernels/vector_math.hpp"
 #include "ops/vocabulary.hpp"
 
 namespace tapestry {
@@ -12,6 +13,10 @@ struct Exp {
   static constexpr auto formula = "y = e^x";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return exp(x); }
+  template <class T>
+  void forward_array(const Out<T>& y, const In<T>& x) const {
+    detail::vector_math<T>().exp(x.data, y.data, y.size());
+  }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * y; }
 };
 
@@ -103,6 +108,10 @@ struct Tanh {
   static constexpr auto formula = "y = tanh x";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return tanh(x); }
+  template <class T>
+  void forward_array(const Out<T>& y, const In<T>& x) const {
+    detail::vector_math<T>().tanh(x.data, y.data, y.size());
+  }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * (1.0 - y * y); }
 };
 
@@ -111,6 +120,10 @@ struct Sigmoid {
   static constexpr auto formula = "y = 1 / (1 + e^-x)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return sigmoid(x); }
+  template <class T>
+  void forward_array(const Out<T>& y, const In<T>& x) const {
+    detail::vector_math<T>().sigmoid(x.data, y.data, y.size());
+  }
   auto backward(const auto& g, const auto& y, const auto&) const { return g * (y * (1.0 - y)); }
 };
 

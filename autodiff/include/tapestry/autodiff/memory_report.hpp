@@ -12,7 +12,8 @@
 namespace tapestry {
 
 /// Memory of the values on a tape, in bytes. A value counts where its memory is owned: views of
-/// others (reshape, slices of rows), parameters and what backward has given back count 0.
+/// others (reshape, slices of rows), parameters and what backward has given back count 0. What a
+/// fused op keeps for backward counts with its first output.
 struct MemoryRow {
   std::string name;           ///< op or scope
   std::size_t count = 0;      ///< how many values there are, whether they own memory or not
@@ -31,7 +32,7 @@ struct MemoryReport {
   std::vector<MemoryRow> by_scope;
 
   MemoryRow all;             ///< the sum of either list
-  std::size_t other = 0;     ///< bytes of ops, of what they keep, and of rounding up
+  std::size_t other = 0;     ///< bytes of ops, of indices they keep, and of rounding up
   std::size_t peak = 0;      ///< the most that was in use at a time
   std::size_t reserved = 0;  ///< taken from the heap
 

@@ -18,11 +18,25 @@
 //     }
 //   };
 //
+// One that also has `forward_array(Out<T> y, In<T> x...)` computes its value by that instead; for
+// ops of one input only.
+//
 // General: adds `infer(shapes...)`, which checks shapes and returns that of the result, and a
 // `forward(Out<T> y, In<T> x...)` over whole arrays. The rules are written in variables.
 //
 // Fused: adds `expand(variables...)`, its definition in other ops, and has a kernel
 // `backward(KernelBackward<T>&)` in place of rules; higher derivatives go through `expand`.
+// One with several outputs or a varying number of inputs takes them as spans:
+//
+//   std::size_t outputs() const;
+//   Shape infer(std::size_t output, std::span<const Shape* const> x) const;
+//   void forward(std::span<const Out<T>> y, std::span<const In<T>> x, Memory<T>& memory) const;
+//   std::vector<Variable<T>> expand(std::span<const Variable<T>> x) const;
+//   std::size_t keeps(std::span<const Shape* const> x) const;
+//
+// and is run by `apply_fused`. `memory` may be left out, and so may `keeps`: how many numbers
+// forward keeps for backward. `expand` may return fewer outputs than there are: the rest are for
+// backward.
 //
 // What rules may read is declared: `static constexpr Saves saves = ...`; the rest arrives as
 // NotSaved, which has only a shape. An input without a rule gets no gradient.
@@ -152,7 +166,9 @@ struct OpFunctions {
   }
 
   static void infer(const void* op, std::span<const Shape* const> inputs, Shape* outputs) {
-    if constexpr (N == variadic) {
+    if constexpr (N == variadic && requires(const Op o) { o.outputs(); }) {
+      for (std::size_t j = 0; j < self(op).outputs(); ++j) outputs[j] = self(op).infer(j, inputs);
+    } else if constexpr (N == variadic) {
       *outputs = self(op).infer(inputs);
     } else if constexpr (General<Op>) {
       [&]<std::size_t... k>(std::index_sequence<k...>) {
@@ -172,11 +188,15 @@ struct OpFunctions {
   }
 
   static void forward(const void* op, std::span<const In<T>> x, std::span<const Out<T>> y) {
-    if constexpr (N == variadic) {
+    if constexpr (N == variadic && Fused<Op, T>) {
+      self(op).forward(y, x);
+    } else if constexpr (N == variadic) {
       self(op).forward(y[0], x);
     } else {
       [&]<std::size_t... k>(std::index_sequence<k...> indices) {
-        if constexpr (!General<Op>)
+        if constexpr (requires { self(op).forward_array(y[0], x[k]...); })
+          self(op).forward_array(y[0], x[k]...);
+        else if constexpr (!General<Op>)
           elementwise_forward<Lane>(self(op), y[0], x, indices);
         else if constexpr (requires(const Op o) { o.outputs(); })
           self(op).forward(y, x[k]...);
@@ -185,6 +205,25 @@ struct OpFunctions {
       }
       (std::make_index_sequence<N>{});
     }
+  }
+
+  static constexpr bool wants_memory() {
+    if constexpr (N == variadic && Fused<Op, T>)
+      return requires(const Op o, std::span<const Out<T>> y, std::span<const In<T>> x,
+                      Memory<T>& memory) {
+        o.forward(y, x, memory);
+      };
+    else
+      return false;
+  }
+
+  static void forward_in(const void* op, std::span<const In<T>> x, std::span<const Out<T>> y,
+                         Memory<T>& memory) {
+    self(op).forward(y, x, memory);
+  }
+
+  static std::size_t keeps(const void* op, std::span<const Shape* const> inputs) {
+    return self(op).keeps(inputs);
   }
 
   static void kernel(const void* op, KernelBackward<T>& call) {
@@ -234,10 +273,14 @@ struct OpFunctions {
   }
 
   static std::vector<Variable<T>> expand(const void* op, std::span<const Variable<T>> x) {
-    return [&]<std::size_t... k>(std::index_sequence<k...>) {
-      return std::vector<Variable<T>>{self(op).expand(x[k]...)};
+    if constexpr (N == variadic) {
+      return self(op).expand(x);
+    } else {
+      return [&]<std::size_t... k>(std::index_sequence<k...>) {
+        return std::vector<Variable<T>>{self(op).expand(x[k]...)};
+      }
+      (std::make_index_sequence<N>{});
     }
-    (std::make_index_sequence<N>{});
   }
 
   static bool alias(const void* op, const Shape& input, std::size_t& offset) {
@@ -270,7 +313,12 @@ struct OpFunctions {
     if constexpr (requires { Op::accumulates; }) info.accumulates = Op::accumulates;
     info.output_count = &output_count;
     info.infer = &infer;
-    info.forward = &forward;
+    if constexpr (wants_memory())
+      info.forward_in = &forward_in;
+    else
+      info.forward = &forward;
+    if constexpr (requires(const Op o, std::span<const Shape* const> x) { o.keeps(x); })
+      info.keeps = &keeps;
     if constexpr (Fused<Op, T> || !General<Op>) info.kernel = &kernel;
     if constexpr (!Fused<Op, T>) info.rule = &rule;
     if constexpr (Fused<Op, T>) info.expand = &expand;
@@ -339,15 +387,21 @@ Variable<T> apply_with(const Op& op, const Variable<T>& x, const Rest&... rest) 
   return Variable<T>(state, apply_fixed<Op, Lane>(op, state, x, rest...));
 }
 
+/// The numbers of `x` on the tape, after checking that they can be operands.
+template <class Op, class T>
+std::span<const std::uint32_t> operands(TapeState<T>& state, std::span<const Variable<T>> x) {
+  state.many_inputs.clear();
+  for (const Variable<T>& v : x) state.many_inputs.push_back(operand(Op::name, state, v));
+  return state.many_inputs;
+}
+
 /// Applies an op that takes any number of inputs, at least one.
 template <class Op, class T>
 Variable<T> apply_variadic(const Op& op, std::span<const Variable<T>> x) {
   static_cast<void>(op_is_registered<Op>);
   TapeState<T>& state = x[0].state(Op::name);
-  state.many_inputs.clear();
-  for (const Variable<T>& v : x) state.many_inputs.push_back(operand(Op::name, state, v));
   return Variable<T>(state,
-                     state.apply(op_info<Op, T, Scalar<T>, variadic>, &op, state.many_inputs));
+                     state.apply(op_info<Op, T, Scalar<T>, variadic>, &op, operands<Op>(state, x)));
 }
 
 /// Applies an op of several outputs.
@@ -369,6 +423,28 @@ std::vector<Variable<T>> apply_outputs(const Op& op, const Variable<T>& x) {
 template <class Op, class T, class... Rest>
 Variable<T> apply(const Op& op, const Variable<T>& x, const Rest&... rest) {
   return detail::apply_with<Scalar<T>>(op, x, rest...);
+}
+
+/// Applies a fused op to any number of variables, at least one, and returns its first `n` outputs.
+/// On a tape in primitive mode its expansion is recorded instead. Throws as `apply` does.
+template <std::size_t n, class Op, class T>
+std::array<Variable<T>, n> apply_fused(const Op& op, std::span<const Variable<T>> x) {
+  static_cast<void>(detail::op_is_registered<Op>);
+  constexpr const detail::OpInfo<T>& info = detail::op_info<Op, T, Scalar<T>, detail::variadic>;
+  detail::TapeState<T>& state = x[0].state(Op::name);
+  const std::span<const std::uint32_t> inputs = detail::operands<Op>(state, x);
+  std::array<Variable<T>, n> outputs;
+  if (!state.primitive) {
+    const std::uint32_t first = state.apply(info, &op, inputs);
+    for (std::uint32_t j = 0; j < n; ++j) outputs[j] = Variable<T>(state, first + j);
+    return outputs;
+  }
+  return detail::attempt(state, [&] {
+    state.infer(info, &op, inputs);
+    const std::vector<Variable<T>> expanded = op.expand(x);
+    for (std::size_t j = 0; j < n; ++j) outputs[j] = expanded[j];
+    return outputs;
+  });
 }
 
 }  // namespace tapestry

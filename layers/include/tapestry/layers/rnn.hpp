@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <variant>
+#include <optional>
+#include <type_traits>
+#include <utility>
 
 #include "tapestry/layers/recurrent.hpp"
 
@@ -16,7 +18,26 @@ enum class Activation : std::uint8_t { tanh, relu, sigmoid, identity };
 /// One of those, or any function of a variable that keeps its shape:
 /// `.activation = [](const auto& v) { return sin(v); }`.
 template <class T>
-using ActivationFunction = std::variant<Activation, std::function<Variable<T>(const Variable<T>&)>>;
+class ActivationFunction {
+ public:
+  using Function = std::function<Variable<T>(const Variable<T>&)>;
+
+  ActivationFunction(Activation name) : name_(name) {}  // NOLINT: a name will do
+
+  template <class F>
+  requires std::is_invocable_r_v<Variable<T>, F&, const Variable<T>&> ActivationFunction(
+      F function)  // NOLINT: so will a lambda
+      : function_(std::move(function)) {}
+
+  /// The name, if it goes by one.
+  [[nodiscard]] std::optional<Activation> name() const { return name_; }
+  /// The function; empty if it goes by name.
+  [[nodiscard]] const Function& function() const { return function_; }
+
+ private:
+  std::optional<Activation> name_;
+  Function function_;
+};
 
 template <class T = float>
 struct RNNOptions {

@@ -38,6 +38,20 @@ struct Out {
   [[nodiscard]] std::size_t size() const { return extents->size(); }
 };
 
+/// Memory of the tape for a kernel.
+template <class T>
+class Memory {
+ public:
+  virtual ~Memory() = default;
+
+  /// The numbers that the op keeps from forward for backward, as many as its `keeps` says. Forward
+  /// fills them; null where no backward can follow. Backward reads them and may write over them.
+  [[nodiscard]] virtual T* kept() = 0;
+
+  /// `count` uninitialised numbers that last until the kernel returns.
+  [[nodiscard]] virtual T* temporary(std::size_t count) = 0;
+};
+
 /// What backward offers to a kernel that computes gradients on arrays.
 template <class T>
 class KernelBackward {
@@ -55,6 +69,8 @@ class KernelBackward {
   /// Storage for the gradient by input `i`: `accumulate` tells whether to add or to overwrite.
   /// To be asked for once for each input that is needed, and then filled.
   [[nodiscard]] virtual Out<T> target(std::size_t i) = 0;
+
+  [[nodiscard]] virtual Memory<T>& memory() = 0;
 };
 
 /// What backward offers to a rule that is written in variables.
@@ -90,6 +106,12 @@ struct OpInfo {
   void (*infer)(const void* op, std::span<const Shape* const> inputs, Shape* outputs) = nullptr;
   void (*forward)(const void* op, std::span<const In<T>> inputs,
                   std::span<const Out<T>> outputs) = nullptr;
+
+  // Instead of `forward` for fused ops that ask for memory; `keeps` counts what backward needs of
+  // it.
+  void (*forward_in)(const void* op, std::span<const In<T>> inputs, std::span<const Out<T>> outputs,
+                     Memory<T>& memory) = nullptr;
+  std::size_t (*keeps)(const void* op, std::span<const Shape* const> inputs) = nullptr;
 
   // At least one of the two; the kernel is the fast way, the rule also records.
   void (*kernel)(const void* op, KernelBackward<T>& call) = nullptr;

@@ -76,6 +76,10 @@ struct Node {
   std::uint32_t first_output = 0;  // into `entries`
   std::uint32_t output_count = 0;
   std::uint32_t scope = 0;
+  T* kept = nullptr;  // what a fused op keeps for backward, until that has run
+  std::size_t kept_size = 0;
+
+  [[nodiscard]] std::size_t kept_bytes() const { return kept ? kept_size * sizeof(T) : 0; }
 };
 
 /// What a user wants to do with the gradient of an entry: returns what takes its place, or an empty
@@ -227,6 +231,11 @@ class TapeState {
   }
   void release_data(Entry<T>& entry);
   void release_grad(Entry<T>& entry);
+  void release_kept(Node<T>& node);
+
+  /// Makes sure that a node has what its op keeps for backward: runs forward again if an earlier
+  /// pass has used it up.
+  void restore_kept(std::uint32_t node);
 
   /// Storage for a gradient of entry `index` in the current pass.
   Out<T> grad_target(std::uint32_t index);
@@ -273,6 +282,7 @@ class TapeState {
                  std::uint32_t first_output, std::uint32_t outputs);
   void run_forward(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs,
                    std::uint32_t first_output, std::size_t outputs);
+  void run_in_memory(const OpInfo<T>& info, const void* op, std::uint32_t first_output);
   bool borrow(const OpInfo<T>& info, const void* op, std::uint32_t input, std::uint32_t output);
 
   std::vector<Attachment> attachments_;

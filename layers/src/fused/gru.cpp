@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "fused/gru.hpp"
+
+namespace tapestry::layers {
+namespace {
+
+struct GruSequence : SequenceOp<GruSequence> {
+  static constexpr auto name = "gru_sequence";
+  static constexpr auto formula =
+      "r = sigmoid(W_ir x + b_ir + W_hr h + b_hr), z alike, "
+      "n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h = (1 - z) n + z h, at each step";
+  static constexpr auto shapes =
+      "(T, B, I), (3H, I), (3H, H), (3H), (3H), (B, H) -> (T, B, H), (B, H)";
+  static constexpr std::size_t gates = 3;
+  static constexpr std::size_t states = 1;
+  // The weights are in the order r z n, what the kernels compute in the order n r z q.
+  static constexpr std::size_t width = 4;
+  static constexpr std::array<GateBlock, 2> x_blocks{{{0, 1, 2}, {2, 0, 1}}};
+  static constexpr GateBlock h_block{0, 1, 3};
+
+  [[nodiscard]] static std::size_t keeps(std::span<const Shape* const> in) {
+    const Extents n = extents(*in[x], *in[w_hh]);
+    return n.rows() * n.width();
+  }
+
+  template <class T>
+  void forward(std::span<const Out<T>> y, std::span<const In<T>> in, Memory<T>& memory) const {
+    const Extents n = extents(in[x].shape(), in[w_hh].shape());
+    T* all_gates = memory.kept() ? memory.kept() : memory.temporary(n.rows() * n.width());
+    T* sum_of_biases = memory.temporary(n.width());
+    T* from_h = memory.temporary(gates * n.state());
+    sum_biases(n, in, sum_of_biases);
+    project_inputs<GruSequence>(n, in[x].data, in[w_ih].data, all_gates);
+    const CellKernels<T>& kernels = cell_kernels<T>();
+    const TimeOrder time(n.steps, reverse);
+    const T* h = initial ? in[first_state()].data : nullptr;
+    for (std::size_t s = 0; s < n.steps; ++s) {
+      const std::size_t t = time(s);
+      if (h)
+        detail::gemm(false, true, n.batch, gates * n.units, n.units, h, in[w_hh].data, from_h,
+                     false);
+      T* next_h = y[0].data + t * n.state();
+      kernels.gru({n.batch, n.units, all_gates + t * n.batch * n.width(), h ? from_h : nullptr,
+                   sum_of_biases, h, next_h});
+      h = next_h;
+    }
+    copy_state(y[1], h);
+  }
+
+  template <class T>
+  void backward(KernelBackward<T>& call) const {
+    const Extents n = extents(call.input(x).shape(), call.input(w_hh).shape());
+    Memory<T>& memory = call.memory();
+    T* all_gates = memory.kept();
+    const T* by_output = call.grad(0).data;
+    T* by_h = memory.temporary(n.state());
+    copy_state({by_h, &call.grad(1).shape(), false}, call.grad(1).data);
+    const CellKernels<T>& kernels = cell_kernels<T>();
+    const TimeOrder time(n.steps, reverse);
+    const bool by_initial = initial && call.needs(first_state());
+    for (std::size_t s = n.steps; s-- > 0;) {
+      const std::size_t t = time(s);
+      T* step_gates = all_gates + t * n.batch * n.width();
+      const T* h_before = s > 0     ? call.output(0).data + time(s - 1) * n.state()
+                          : initial ? call.input(first_state()).data
+                                    : nullptr;
+      kernels.gru_back({n.batch, n.units, step_gates, h_before,
+                        by_output ? by_output + t * n.state() : nullptr, by_h});
+      if (s > 0 || by_initial)
+        step_back<GruSequence>(n, step_gates, call.input(w_hh).data, by_h, true);
+    }
+    if (by_initial) add_state(call.target(first_state()), by_h);
+    SequenceGradients<GruSequence, T>(*this, call, all_gates).compute();
+  }
+
+  template <class T>
+  std::vector<Variable<T>> expand(std::span<const Variable<T>> in) const {
+    using State = std::array<Variable<T>, 1>;
+    const auto step = [](const Variable<T>& from_x, const Variable<T>& from_h,
+                         const State& state) -> State {
+      const auto by_x = split(from_x, 3, -1);
+      const auto by_h = split(from_h, 3, -1);
+      const auto r = sigmoid(by_x[0] + by_h[0]).named("r");
+      const auto z = sigmoid(by_x[1] + by_h[1]).named("z");
+      const auto n = tanh(by_x[2] + r * by_h[2]).named("n");
+      return {((1 - z) * n + z * state[0]).named("h")};
+    };
+    return expand_sequence(*this, in, step);
+  }
+
+ private:
+  /// Of n r z q: those of r and z are only ever needed as a sum.
+  template <class T>
+  void sum_biases(const Extents& n, std::span<const In<T>> in, T* sums) const {
+    std::fill_n(sums, n.width(), T{0});
+    if (!bias) return;
+    const T* of_x = in[b_ih].data;
+    const T* of_h = in[b_hh].data;
+    for (std::size_t i = 0; i < 2 * n.units; ++i) sums[n.units + i] = of_x[i] + of_h[i];
+    std::copy_n(of_x + 2 * n.units, n.units, sums);
+    std::copy_n(of_h + 2 * n.units, n.units, sums + 3 * n.units);
+  }
+};
+
+}  // namespace
+
+template <class T>
+FusedGru<T> fused_gru(const Variable<T>& x, const SequenceWeights<T>& weights,
+                      const Variable<T>& h0, bool reverse) {
+  const auto [output, h] =
+      apply_sequence<2>(x, weights, std::span<const Variable<T>>(&h0, 1),
+                        GruSequence{{.bias = false, .initial = false, .reverse = reverse}});
+  return {output, h};
+}
+
+template FusedGru<float> fused_gru(const Variable<float>&, const SequenceWeights<float>&,
+                                   const Variable<float>&, bool);
+template FusedGru<double> fused_gru(const Variable<double>&, const SequenceWeights<double>&,
+                                    const Variable<double>&, bool);
+
+}  // namespace tapestry::layers

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "fused/rnn.hpp"
+
+#include "activated.hpp"
+
+namespace tapestry::layers {
+namespace {
+
+struct RnnSequence : SequenceOp<RnnSequence> {
+  static constexpr auto name = "rnn_sequence";
+  static constexpr auto formula = "h = f(W_ih x + b_ih + W_hh h + b_hh), at each step";
+  static constexpr auto shapes = "(T, B, I), (H, I), (H, H), (H), (H), (B, H) -> (T, B, H), (B, H)";
+  static constexpr std::size_t gates = 1;
+  static constexpr std::size_t states = 1;
+  static constexpr std::size_t width = 1;
+  static constexpr std::array<GateBlock, 1> x_blocks{{{0, 0, 1}}};
+  static constexpr GateBlock h_block{0, 0, 1};
+
+  Activation activation;
+
+  // Nothing is kept: the output tells the slope of each activation.
+  template <class T>
+  void forward(std::span<const Out<T>> y, std::span<const In<T>> in, Memory<T>& memory) const {
+    const Extents n = extents(in[x].shape(), in[w_hh].shape());
+    T* sum_of_biases = memory.temporary(n.units);
+    for (std::size_t i = 0; i < n.units; ++i)
+      sum_of_biases[i] = bias ? in[b_ih].data[i] + in[b_hh].data[i] : T{0};
+    project_inputs<RnnSequence>(n, in[x].data, in[w_ih].data, y[0].data);
+    const CellKernels<T>& kernels = cell_kernels<T>();
+    const TimeOrder time(n.steps, reverse);
+    const T* h = initial ? in[first_state()].data : nullptr;
+    for (std::size_t s = 0; s < n.steps; ++s) {
+      T* next_h = y[0].data + time(s) * n.state();
+      if (h) detail::gemm(false, true, n.batch, n.units, n.units, h, in[w_hh].data, next_h, true);
+      kernels.rnn({n.batch, n.units, activation, sum_of_biases, next_h});
+      h = next_h;
+    }
+    copy_state(y[1], h);
+  }
+
+  template <class T>
+  void backward(KernelBackward<T>& call) const {
+    const Extents n = extents(call.input(x).shape(), call.input(w_hh).shape());
+    T* by_arguments = call.memory().temporary(n.rows() * n.units);
+    T* by_earlier_h = call.memory().temporary(n.state());
+    const T* by_output = call.grad(0).data;
+    const T* by_h = call.grad(1).data;
+    const CellKernels<T>& kernels = cell_kernels<T>();
+    const TimeOrder time(n.steps, reverse);
+    const bool by_initial = initial && call.needs(first_state());
+    for (std::size_t s = n.steps; s-- > 0;) {
+      const std::size_t at = time(s) * n.state();
+      kernels.rnn_back({n.batch, n.units, activation, call.output(0).data + at,
+                        by_output ? by_output + at : nullptr, by_h, by_arguments + at});
+      if (s > 0 || by_initial)
+        step_back<RnnSequence>(n, by_arguments + at, call.input(w_hh).data, by_earlier_h, false);
+      by_h = by_earlier_h;
+    }
+    if (by_initial) add_state(call.target(first_state()), by_h);
+    SequenceGradients<RnnSequence, T>(*this, call, by_arguments).compute();
+  }
+
+  template <class T>
+  std::vector<Variable<T>> expand(std::span<const Variable<T>> in) const {
+    using State = std::array<Variable<T>, 1>;
+    const auto step = [this](const Variable<T>& from_x, const Variable<T>& from_h,
+                             const State&) -> State {
+      return {activated(activation, from_x + from_h).named("h")};
+    };
+    return expand_sequence(*this, in, step);
+  }
+};
+
+}  // namespace
+
+template <class T>
+FusedRnn<T> fused_rnn(const Variable<T>& x, const SequenceWeights<T>& weights,
+                      Activation activation, const Variable<T>& h0, bool reverse) {
+  const auto [output, h] = apply_sequence<2>(
+      x, weights, std::span<const Variable<T>>(&h0, 1),
+      RnnSequence{{.bias = false, .initial = false, .reverse = reverse}, activation});
+  return {output, h};
+}
+
+template FusedRnn<float> fused_rnn(const Variable<float>&, const SequenceWeights<float>&,
+                                   Activation, const Variable<float>&, bool);
+template FusedRnn<double> fused_rnn(const Variable<double>&, const SequenceWeights<double>&,
+                                    Activation, const Variable<double>&, bool);
+
+}  // namespace tapestry::layers

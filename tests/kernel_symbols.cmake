@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# cmake -D NM=nm -D OBJECTS=a.o;b.o -P kernel_symbols.cmake
+#
+# Object files for another architecture must not define what the linker could share with the rest of
+# the program: it might choose the copy with instructions that the machine does not have.
+set(checked 0)
+foreach(object IN LISTS OBJECTS)
+  if(NOT object MATCHES "_avx2\\.cpp\\.")
+    continue()
+  endif()
+  math(EXPR checked "${checked} + 1")
+  execute_process(COMMAND ${NM} -C ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]* [WVu] [^\n]*" shared "${symbols}")
+  foreach(symbol IN LISTS shared)
+    if(NOT symbol MATCHES "avx2|Architecture\\)1|DW\\.ref")
+      message(SEND_ERROR "${object} defines ${symbol}")
+    endif()
+  endforeach()
+endforeach()
+if(checked EQUAL 0)
+  message(FATAL_ERROR "no object file is for another architecture")
+endif()
