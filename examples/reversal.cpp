@@ -100,17 +100,19 @@ void run(const TrainingOptions& options) {
   tp::Generator other(options.seed + 1);
   const Batch test = draw(1000, other);
   const auto measure = [&] { return exact(test, write(model, tape, test)); };
+  const auto show = [&] {
+    const tp::Indices written = write(model, tape, test);
+    for (std::size_t b = 0; b < 3; ++b) {
+      tp::Indices source = tp::Indices::from_shape({test.lengths[b], 1});
+      for (std::size_t t = 0; t < test.lengths[b]; ++t) source(t, 0) = test.source(t, b);
+      std::cout << "  " << word(source, 0) << " -> " << word(written, b) << '\n';
+    }
+  };
   train_until({.measure = "exact words",
                .value = 0.99,
                .below = false,
                .baseline = "of 1000 words it has not seen"},
-              options.steps, step, measure);
-  const tp::Indices written = write(model, tape, test);
-  for (std::size_t b = 0; b < 3; ++b) {
-    tp::Indices source = tp::Indices::from_shape({test.lengths[b], 1});
-    for (std::size_t t = 0; t < test.lengths[b]; ++t) source(t, 0) = test.source(t, b);
-    std::cout << "  " << word(source, 0) << " -> " << word(written, b) << '\n';
-  }
+              options.steps, step, measure, show);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs clang if it is missing, builds the fuzzers of all that reads files, and runs each of
-# them. A finding ends it, and the file that shows it is named.
-#   scripts/fuzz.sh [seconds]    for each fuzzer, 60 without; new inputs stay in build/fuzz/
+# Installs clang if it is missing, builds the fuzzers of all that reads files, and runs them side
+# by side. A finding is an error, and the file that shows it is named.
+#   scripts/fuzz.sh [seconds]    how long, 60 without; new inputs stay in build/fuzz/
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -16,11 +16,19 @@ scripts/install_dependencies.sh clang libclang-rt-dev
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz --parallel "$(nproc)"
 
-for format in safetensors npz npy; do
-  found=build/fuzz/corpus_$format
+fuzz() {
+  local found=build/fuzz/corpus_$1
   mkdir -p "$found"
-  echo "== fuzz_$format, $seconds s"
-  "build/fuzz/tests/fuzz/fuzz_$format" "$found" "tests/fuzz/corpus_$format" \
-    -dict="tests/fuzz/$format.dict" -artifact_prefix="$found/../finding_$format-" \
-    -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0
+  "build/fuzz/tests/fuzz/fuzz_$1" "$found" "tests/fuzz/corpus_$1" \
+    -dict="tests/fuzz/$1.dict" -artifact_prefix="$found/../finding_$1-" -max_len=4096 \
+    -max_total_time="$seconds" -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 2>&1 |
+    sed "s/^/fuzz_$1: /"
+}
+
+# Side by side: they take as long as one.
+runs=()
+for format in safetensors npz npy; do
+  fuzz "$format" &
+  runs+=($!)
 done
+for run in "${runs[@]}"; do wait "$run"; done

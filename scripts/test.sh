@@ -70,7 +70,7 @@ check_format() {
 
 check_tidy() { sources '*.cpp' | xargs -0 -n 1 -P "$jobs" clang-tidy --quiet -p build/ci; }
 
-tools=(clang-format libtorch-dev)
+tools=(clang-format libtorch-dev python3-numpy python3-torch)
 $tidy && tools+=(clang-tidy)
 
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
@@ -83,7 +83,7 @@ check "build (asan)" build asan
 run_tests asan
 check "build (tsan)" build tsan
 run_tests tsan
-check "fuzz" scripts/fuzz.sh 30
+check "fuzz" scripts/fuzz.sh 60
 if $tidy; then check "clang-tidy" check_tidy; fi
 
 echo "$passed passed, $failed failed"

@@ -111,6 +111,23 @@ BOOST_AUTO_TEST_CASE(each_source_as_if_alone) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(dropout_between_layers_in_training) {
+  EncoderDecoder<GRU<>> model({.source_tokens = 5,
+                               .target_tokens = 5,
+                               .embedding_size = 3,
+                               .hidden_size = 4,
+                               .num_layers = 2,
+                               .dropout = 0.5});
+  const Indices tokens{{0, 1}, {2, 3}, {4, 0}};
+  const auto logits = [&] {
+    Tape<float> tape;
+    return Array<float>(model(tape, tokens, {}, tokens).logits.value());
+  };
+  BOOST_TEST((logits() != logits()));
+  tapestry::eval(model);
+  BOOST_TEST((logits() == logits()));
+}
+
 BOOST_AUTO_TEST_CASE(inputs_are_targets_one_step_later) {
   const Indices targets{{1, 2}, {3, 4}, {5, 6}};
   const Indices expected{{9, 9}, {1, 2}, {3, 4}};

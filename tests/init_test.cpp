@@ -272,6 +272,21 @@ BOOST_AUTO_TEST_CASE(single_layers_and_lists) {
   BOOST_TEST(lstm.weights(0).bias_hh.value()(4) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(cells_have_gates_too) {
+  layers::LSTMCell<double> lstm({.input_size = 3, .hidden_size = 4});
+  const Array<double> before = lstm.weights().bias_ih.value();
+  tapestry::initialise(lstm, {{"weight_hh", "orthogonal"}, {"bias_ih", "forget_bias(2)"}});
+  for (std::size_t gate = 0; gate < 4; ++gate)
+    BOOST_TEST(from_orthogonal(lstm.weights().weight_hh.value(), 4 * gate, 4, true) < 1e-14);
+  for (std::size_t i = 0; i < 16; ++i)
+    BOOST_TEST(lstm.weights().bias_ih.value()(i) == (i / 4 == 1 ? 2 : before(i)));
+  layers::GRUCell<double> gru({.input_size = 3, .hidden_size = 4});
+  tapestry::initialise(gru, {{"weight_hh", "identity(3)"}});
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t j = 0; j < 4; ++j)
+      BOOST_TEST(gru.weights().weight_hh.value()(i, j) == (i % 4 == j ? 3 : 0));
+}
+
 BOOST_AUTO_TEST_CASE(errors_leave_all_as_it_was) {
   Model model;
   const auto before = values(model);

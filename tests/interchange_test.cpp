@@ -92,7 +92,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(committed_files_load, Layer, Layers) {
 
 // We save a layer, PyTorch loads and runs it; PyTorch saves another, we load and run it. The inputs
 // and outputs travel in the same files.
-BOOST_AUTO_TEST_CASE_TEMPLATE(both_ways_live, Layer, Layers) {
+BOOST_AUTO_TEST_SUITE(live, *tp::test::needs_python("torch, numpy"))
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_ways, Layer, Layers) {
   using T = Scalar<Layer>;
   const TemporaryFolder folder;
   tp::seed(5);
@@ -163,3 +165,5 @@ with torch.no_grad():
     BOOST_TEST(max_difference(output_of(other, x), output) < tolerance<Layer>);
   }
 }
+
+BOOST_AUTO_TEST_SUITE_END()

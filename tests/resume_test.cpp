@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <sstream>
 #include <string>
@@ -15,6 +16,7 @@
 #include "files.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/random.hpp"
+#include "tapestry/data.hpp"
 #include "tapestry/layers.hpp"
 #include "tapestry/optim.hpp"
 
@@ -191,6 +193,27 @@ BOOST_FIXTURE_TEST_CASE(the_same_as_a_bundle_in_another_order, Saved) {
   BOOST_TEST(read_bytes(path) == whole);
   const auto resumed = joined(losses, run.train(5));
   BOOST_TEST(resumed == uninterrupted<AdamRun>(), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(batches_and_carried_states_go_on) {
+  const TemporaryFolder folder;
+  Model<float> model;
+  tp::Indices tokens = tp::Indices::from_shape({61});
+  std::iota(tokens.begin(), tokens.end(), 0);
+  tp::data::SequenceBatches batches(tokens, {.steps = 5, .batch = 2});
+  tp::layers::LSTM<float>::Carry carry;
+  carry.h = Array<float>({{{1.0F, 2.0F}}});
+  carry.c = Array<float>({{{3.0F, 4.0F}}});
+  for (int i = 0; i < 4; ++i) static_cast<void>(batches.next());
+  tp::save(tp::bundle(model, tp::named("batches", batches), tp::named("carry", carry)),
+           folder / "run");
+  tp::data::SequenceBatches resumed(tokens, {.steps = 5, .batch = 2});
+  tp::layers::LSTM<float>::Carry other;
+  tp::load(tp::bundle(model, tp::named("batches", resumed), tp::named("carry", other)),
+           folder / "run");
+  BOOST_TEST((resumed.next().tokens == batches.next().tokens));
+  BOOST_TEST((other.h == carry.h));
+  BOOST_TEST((other.c == carry.c));
 }
 
 // Each part is needed: without it, the losses that follow are others.

@@ -171,6 +171,34 @@ BOOST_AUTO_TEST_CASE(nothing_leaks_from_padding) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(padding_may_be_nan) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Array<double> losses{{1, 2}, {3, nan}, {5, nan}};
+  const std::vector<std::size_t> ends{3, 1};
+  Tape<double> tape;
+  const auto x = tape.variable(losses);
+  BOOST_TEST(sequence_loss(x, ends, {Reduce::mean_of_sequences}).item() == 5.5);
+  BOOST_TEST(sequence_loss(x, ends, {Reduce::mean_of_steps}).item() == 2.75);
+  BOOST_TEST(sequence_loss(x, ends, {Reduce::last_step}).item() == 3.5);
+  sequence_loss(x, ends, {Reduce::sum}).backward();
+  BOOST_TEST((Array<double>(x.grad()) == Array<double>{{1, 1}, {1, 0}, {1, 0}}));
+}
+
+BOOST_AUTO_TEST_CASE(masks_with_holes) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Array<double> mask{{1, 0}, {0, 1}, {1, 0}};
+  Tape<double> tape;
+  const auto x = tape.variable(Array<double>{{1, nan}, {nan, 4}, {5, nan}});
+  BOOST_TEST(masked_sequence_loss(x, mask).item() == 5);
+  BOOST_TEST(masked_sequence_loss(x, mask, {Reduce::mean_of_steps}).item() == 10.0 / 3);
+  BOOST_TEST(masked_sequence_loss(x, mask, {Reduce::last_step}).item() == 4.5);
+  masked_sequence_loss(x, mask, {Reduce::sum}).backward();
+  BOOST_TEST((Array<double>(x.grad()) == mask));
+  BOOST_CHECK_EXCEPTION(masked_sequence_loss(x, Array<double>{1, 1}), ShapeError,
+                        says("[masked_sequence_loss] element losses (3, 2) and mask (2,) must both "
+                             "have shape (T, B)"));
+}
+
 BOOST_AUTO_TEST_CASE(options) {
   Tape<double> tape;
   const auto logits = tape.variable(sample<double>({2, 2, 3}));

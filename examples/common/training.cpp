@@ -35,7 +35,7 @@ void TrainingOptions::add_to(CLI::App& app) {
 }
 
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
-                 const std::function<double()>& measure) {
+                 const std::function<double()>& measure, const std::function<void()>& show) {
   const auto reached = [&](double value) {
     return goal.below ? value < goal.value : value > goal.value;
   };
@@ -53,6 +53,7 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
     }
     seconds = progress.seconds();
   }
+  if (show) show();
   std::cout << goal.measure << ' ' << short_text(measured) << " after " << done << " steps and "
             << short_text(seconds) << " s: " << (reached(measured) ? "got" : "did not get")
             << " there (goal: " << (goal.below ? "below " : "above ") << short_text(goal.value)

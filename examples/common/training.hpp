@@ -33,9 +33,10 @@ struct Goal {
 };
 
 /// Calls `step`, which trains once and returns its loss, until `measure` reaches the goal or the
-/// steps are used up. Prints a progress bar and, at the end, whether it got there; returns that.
+/// steps are used up. Prints a progress bar, what `show` prints, and whether it got there; returns
+/// that.
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
-                 const std::function<double()>& measure);
+                 const std::function<double()>& measure, const std::function<void()>& show = {});
 
 /// What follows the loss in each step: gradients, clipped to a norm of 1, and an update of the
 /// parameters. Returns the loss.

@@ -20,11 +20,11 @@ AttentionMemory<T> memory_of(const Variable<T>& values, const std::vector<std::s
     const Shape shape = values.shape();
     if (shape.rank() != 3 || shape[0] == 0)
       throw ShapeError("attention", "memory " + shape.str() + " must have shape (S, B, M), S > 0");
-    AttentionMemory<T> memory{values, make_keys(values), std::nullopt};
-    if (lengths.empty()) return memory;
+    if (lengths.empty()) return AttentionMemory<T>{values, make_keys(values), std::nullopt};
     check_lengths("attention", lengths, shape[0], shape[1], 1);
-    memory.padding = transpose(1 - mask_of(tape, lengths, shape[0]));
-    return memory;
+    const Variable<T> mask = mask_of(tape, lengths, shape[0]);
+    const Variable<T> within = where(expand_dims(mask, -1), values, T{0});  // padding may be NaN
+    return AttentionMemory<T>{within, make_keys(within), transpose(1 - mask)};
   });
 }
 

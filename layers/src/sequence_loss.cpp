@@ -15,19 +15,18 @@ namespace {
 using layers::check_lengths;
 using Lengths = std::vector<std::size_t>;
 
-/// `losses` (T, B) as the reduction says.
+/// `losses` (T, B) as the reduction says, where `mask` is not 0, `count` times in all. The last of
+/// them in each sequence is at its length - 1.
 template <class T>
-Variable<T> reduced(const Variable<T>& losses, const Lengths& lengths,
-                    SequenceReduction reduction) {
+Variable<T> reduced(const Variable<T>& losses, const Variable<T>& mask, const Lengths& lengths,
+                    std::size_t count, SequenceReduction reduction) {
   if (reduction == SequenceReduction::last_step) return mean(last_step(losses, lengths));
-  const std::size_t steps = losses.shape()[0];
-  const auto mask = layers::mask_of(losses.state("sequence_loss"), lengths, steps);
   const Variable<T> within = where(mask, losses, T{0});
   switch (reduction) {
     case SequenceReduction::mean_of_sequences:
       return sum(within) / static_cast<T>(lengths.size());
     case SequenceReduction::mean_of_steps:
-      return sum(within) / static_cast<T>(std::reduce(lengths.begin(), lengths.end()));
+      return sum(within) / static_cast<T>(count);
     case SequenceReduction::sequences:
       return sum(within, 0);
     case SequenceReduction::steps:
@@ -35,6 +34,14 @@ Variable<T> reduced(const Variable<T>& losses, const Lengths& lengths,
     default:
       return sum(within);
   }
+}
+
+template <class T>
+Variable<T> reduced(const Variable<T>& losses, const Lengths& lengths,
+                    SequenceReduction reduction) {
+  const auto mask = layers::mask_of(losses.state("sequence_loss"), lengths, losses.shape()[0]);
+  const std::size_t count = std::reduce(lengths.begin(), lengths.end());
+  return reduced(losses, mask, lengths, count, reduction);
 }
 
 /// The targets, with `ignore_index` beyond the ends.
@@ -58,6 +65,30 @@ Variable<T> sequence_loss(const Variable<T>& element_losses, const Lengths& leng
                        "element losses must have shape (T, B), not " + shape.str());
     check_lengths("sequence_loss", lengths, shape[0], shape[1]);
     return reduced(element_losses, lengths, options.reduction);
+  });
+}
+
+template <class T>
+Variable<T> masked_sequence_loss(const Variable<T>& element_losses, const Array<T>& mask,
+                                 SequenceLossOptions options) {
+  const char* op = "masked_sequence_loss";
+  detail::TapeState<T>& tape = element_losses.state(op);
+  return detail::attempt(tape, [&] {
+    const Shape shape(mask.shape());
+    if (shape.rank() != 2 || !(element_losses.shape() == shape))
+      throw ShapeError(op, "element losses " + element_losses.shape().str() + " and mask " +
+                               shape.str() + " must both have shape (T, B)");
+    Lengths lengths(shape[1]);
+    std::size_t count = 0;
+    for (std::size_t t = 0; t < shape[0]; ++t)
+      for (std::size_t b = 0; b < shape[1]; ++b) {
+        if (mask(t, b) == 0) continue;
+        lengths[b] = t + 1;
+        ++count;
+      }
+    const std::uint32_t index = tape.add_leaf(shape, Role::constant, false, "mask");
+    std::copy_n(mask.data(), shape.size(), tape.entries[index].data);
+    return reduced(element_losses, Variable<T>(tape, index), lengths, count, options.reduction);
   });
 }
 
@@ -117,6 +148,10 @@ Variable<T> sequence_mask(Tape<T>& tape, const Lengths& lengths, std::size_t ste
 template Variable<float> sequence_loss(const Variable<float>&, const Lengths&, SequenceLossOptions);
 template Variable<double> sequence_loss(const Variable<double>&, const Lengths&,
                                         SequenceLossOptions);
+template Variable<float> masked_sequence_loss(const Variable<float>&, const Array<float>&,
+                                              SequenceLossOptions);
+template Variable<double> masked_sequence_loss(const Variable<double>&, const Array<double>&,
+                                               SequenceLossOptions);
 template Variable<float> sequence_loss(const Variable<float>&, SequenceLossOptions);
 template Variable<double> sequence_loss(const Variable<double>&, SequenceLossOptions);
 template Variable<float> sequence_cross_entropy(const Variable<float>&, const Indices&,

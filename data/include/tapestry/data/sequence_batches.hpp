@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "tapestry/autodiff/array.hpp"
 
@@ -49,6 +51,14 @@ class SequenceBatches {
 
   /// Goes back to the first batch.
   void restart() { position_ = 0; }
+
+  /// Which batch is next: lets `bundle` save it, `named("batches", batches)`.
+  using State = std::array<std::uint64_t, 1>;
+  [[nodiscard]] State state() const { return {position_}; }
+  /// Whether a state can be one, as far as it can tell by itself.
+  [[nodiscard]] static bool is_state(const State&) { return true; }
+  /// Goes to a batch; of another sequence's state, to one that there is.
+  void set_state(const State& state) noexcept { position_ = state[0] % batches_; }
 
   /// Number of batches until it starts again.
   [[nodiscard]] std::size_t batches_per_epoch() const { return batches_; }

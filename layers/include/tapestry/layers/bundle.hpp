@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A model and what its training needs to go on, as one thing to save and load:
 //
-//   Bundle run = bundle(model, adam, default_generator(), named("step", step));
+//   Bundle run = bundle(model, adam, default_generator(), named("step", step),
+//                       named("batches", batches), named("carry", carry));
 //   if (resume) load(run, "run.safetensors");
 //   for (; step < 1000; ++step) { ...; if (step % 100 == 0) save(run, "run.safetensors"); }
 //
@@ -65,8 +66,8 @@ NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
 /// In the file, the model's tensors have the names that they have without the bundle, so that
 /// PyTorch needs only to leave out the rest:
 ///
-///   tensors = safetensors.torch.load_file("run.safetensors")
-///   module.load_state_dict({k: v for k, v in tensors.items() if k in module.state_dict()})
+///   with safetensors.safe_open("run.safetensors", framework="pt") as f:
+///       module.load_state_dict({k: f.get_tensor(k) for k in module.state_dict()})
 ///
 /// and `load(model, path, {.ignore_surplus = true})` does. Names of the rest:
 ///

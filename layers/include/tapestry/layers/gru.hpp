@@ -14,9 +14,9 @@ struct GRUOptions {
   bool bias = true;             ///< additive parameters, those of layer norm included
   double dropout = 0;           ///< in training, on the output of each layer but the last
   bool bidirectional = false;   ///< D = 2
-  VariationalDropout variational_dropout = {};
-  bool layer_norm = false;
-  bool learned_initial_state = false;
+  VariationalDropout variational_dropout = {};  ///< the same masks at every step
+  bool layer_norm = false;                      ///< within the cell, see below
+  bool learned_initial_state = false;           ///< parameters h0 (and c0), without a given state
   bool reset_after = true;
 };
 

@@ -15,9 +15,9 @@ struct LSTMOptions {
   bool bias = true;             ///< additive parameters, those of layer norm included
   double dropout = 0;           ///< in training, on the output of each layer but the last
   bool bidirectional = false;   ///< D = 2
-  VariationalDropout variational_dropout = {};
-  bool layer_norm = false;
-  bool learned_initial_state = false;
+  VariationalDropout variational_dropout = {};  ///< the same masks at every step
+  bool layer_norm = false;                      ///< within the cell, see below
+  bool learned_initial_state = false;           ///< parameters h0 (and c0), without a given state
   bool peephole = false;
   std::size_t proj_size = 0;  ///< P; 0: no projection
   std::optional<double> forget_bias = std::nullopt;
@@ -40,7 +40,8 @@ struct LSTMOptions {
 ///   peephole     p_i c within i, p_f c within f, and p_o c' within o, elementwise (Gers and
 ///                Schmidhuber 2000); "peephole_l0" (3H) holds p in the order i f o
 ///   proj_size    h' = W_hr (o tanh(c')), "weight_hr_l0" (P, H) (Sak, Senior and Beaufays 2014): h
-///                has P units in place of H, so W_h is (4H, P) and the output (T, B, D·P)
+///                has P units in place of H: W_h is (4H, P), W_i above the first layer (4H, D·P),
+///                the output (T, B, D·P)
 ///   layer_norm   LN(W_i x) and LN(W_h h), each over all 4H rows, in place of the products, and
 ///                h' = o tanh(LN(c')) (Ba, Kiros and Hinton 2016, supplement):
 ///                  LN(a) = gain (a - mean(a)) / √(variance(a) + 10⁻⁵) + bias
@@ -76,8 +77,8 @@ class LSTMCell : public RecurrentCell<T, CellState<T>> {
   /// Throws ArgumentError as LSTM does.
   explicit LSTMCell(const LSTMCellOptions& options);
 
-  /// x (B, I), from h (B, H) and c (B, H) or zeros: the next h and c. Throws ShapeError for other
-  /// shapes.
+  /// x (B, I), from h (B, H), or (B, P), and c (B, H) or zeros: the next h and c. Throws ShapeError
+  /// for other shapes.
   CellState<T> operator()(const Variable<T>& x) { return next(x, {}); }
   CellState<T> operator()(const Variable<T>& x, const CellState<T>& state) {
     return next(x, {{state.h, state.c}});

@@ -19,9 +19,10 @@
 
 namespace tapestry::layers {
 
-/// Dropout in training whose mask is drawn once for each sequence and is the same at every step
-/// (Gal and Ghahramani 2016, one mask for all gates). Each layer and direction has masks of its
-/// own. They apply to what the matrix products see: `input` to x(t), `state` to h(t-1).
+/// Dropout in training whose mask is drawn once for each sequence in each call and is the same at
+/// every step (Gal and Ghahramani 2016, one mask for all gates); a run from a carry draws anew.
+/// Each layer and direction has masks of its own. They apply to what the matrix products see:
+/// `input` to x(t), `state` to h(t-1).
 struct VariationalDropout {
   double input = 0;
   double state = 0;
@@ -113,16 +114,18 @@ class Recurrent : public RecurrentLayer<T> {
   /// x (T, B, I) from a state of zeros, or the learned one. Throws ShapeError for another shape.
   Result operator()(const Variable<T>& x) { return run(x, nullptr, nullptr); }
 
-  /// From a carried state, through which no gradient flows; an empty one is none. ShapeError.
+  /// From a carried state, through which no gradient flows; an empty one is none. The reverse
+  /// direction of a bidirectional layer starts from its own part of it, at the end. ShapeError.
   Result operator()(const Variable<T>& x, const Carry& carry) { return run(x, carry, nullptr); }
 
   /// From a state on the same tape, through which gradients flow. ShapeError.
   Result operator()(const Variable<T>& x, const State& state) { return run(x, &state, nullptr); }
 
-  /// Sequences of different lengths: sequence b ends after lengths[b] steps. The output past its
-  /// end is zero, its final state that of its last step, and the reverse direction starts at its
-  /// own end: as if each sequence were run alone. What x holds past the end has no effect, be it
-  /// NaN, and no gradient. ShapeError when the lengths are not B, ArgumentError when one exceeds T.
+  /// Sequences of different lengths, `lstm(x, Lengths{5, 3})`: sequence b ends after lengths[b]
+  /// steps. The output past its end is zero, its final state that of its last step, and the reverse
+  /// direction starts at its own end: as if each sequence were run alone. What x holds past the end
+  /// has no effect, be it NaN, and no gradient. ShapeError when the lengths are not B,
+  /// ArgumentError when one exceeds T.
   Result operator()(const Variable<T>& x, const Lengths& lengths) {
     return run(x, nullptr, &lengths);
   }
@@ -167,6 +170,7 @@ class RecurrentCell : public Layer {
   using State = StateType;
 
   [[nodiscard]] RecurrentWeights<T>& weights() { return weights_; }
+  [[nodiscard]] const CellOptions& options() const { return cell_; }
 
   void visit(auto&& part) { weights_.visit("", part); }
 

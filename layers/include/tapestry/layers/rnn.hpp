@@ -48,10 +48,10 @@ struct RNNOptions {
   bool bias = true;            ///< additive parameters, those of layer norm included
   double dropout = 0;          ///< in training, on the output of each layer but the last
   bool bidirectional = false;  ///< D = 2
-  VariationalDropout variational_dropout = {};
-  bool layer_norm = false;
-  bool learned_initial_state = false;
-  std::size_t output_size = 0;                                     ///< O; 0: the output is h
+  VariationalDropout variational_dropout = {};  ///< the same masks at every step
+  bool layer_norm = false;                      ///< within the cell, see below
+  bool learned_initial_state = false;           ///< parameters h0 (and c0), without a given state
+  std::size_t output_size = 0;                  ///< O; 0: the output is h
   ActivationFunction<T> output_activation = Activation::identity;  ///< f_o
 };
 
@@ -63,6 +63,8 @@ struct RNNOptions {
 /// (H, D·H), W_hh (H, H), b (H).
 ///
 /// Options, with PyTorch's meaning where PyTorch has them, and:
+///   activation      f_s. Where lengths are given, it is also computed for sequences that have
+///                   ended, and must be finite and have a finite slope there, at 0 for instance
 ///   output_size     the state machine of textbooks: the output is, with h of the last layer,
 ///                     y(t) = f_o(W_ho h(t) + b_ho)
 ///                   of shape (T, B, O); "weight_ho" (O, D·H), "bias_ho" (O), uniform in

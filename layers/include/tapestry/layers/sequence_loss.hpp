@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Losses over batches of sequences of different lengths.
 //
-// Letters: T steps of the longest sequence, B sequences (q in the notes' formulas), n_i the length
+// Letters: T steps of the longest sequence, B sequences (q in formulas), n_i the length
 // of sequence i, V classes. Lengths are a number for each sequence, at most T, in any order; what
 // stands beyond the end of a sequence, be it NaN, changes neither loss nor gradient.
 #pragma once
@@ -52,6 +52,14 @@ Variable<T> sequence_loss(const Variable<T>& element_losses,
                           SequenceLossOptions options = {});
 template <class T>
 Variable<T> sequence_loss(const Variable<T>& element_losses, SequenceLossOptions options = {});
+
+/// The same where the elements that count are given one by one: `mask` (T, B) is 0 at those that do
+/// not, which may lie anywhere. The last step of a sequence is the last one that counts. ShapeError
+/// when the mask is not shaped like the losses, ArgumentError when a sequence has no last step and
+/// it is asked for.
+template <class T>
+Variable<T> masked_sequence_loss(const Variable<T>& element_losses, const Array<T>& mask,
+                                 SequenceLossOptions options = {});
 
 template <class T>
 struct SequenceCrossEntropyOptions {

@@ -17,9 +17,8 @@
 //     return softmax_cross_entropy(model.head(output), s.of(targets));
 //   };
 //   const auto update = [&] { adam.step(); adam.zero_grad(); };
-//   while (...)
-//     carry = truncated_bptt(tape, T, carry, {.window = 40, .stride = 20}, run, loss,
-//     update).carry;
+//   const TruncationOptions cut{.window = 40, .stride = 20};
+//   while (...) carry = truncated_bptt(tape, T, carry, cut, run, loss, update).carry;
 #pragma once
 
 #include <algorithm>
@@ -118,10 +117,13 @@ Variable<T> run_pass(const TruncatedPass& pass, std::size_t next_reach, Carry& c
 /// tape. `loss(output, Steps)` is the scalar loss of some steps; `update()`, if there is one, is
 /// called after each backward pass, without it the gradients of the parameters add up. Where the
 /// window covers the sequence, the losses are sums over steps and there is no `update`, they are
-/// those of the whole sequence.
+/// those of the whole sequence, provided that nothing is random: dropout draws again where steps
+/// are run again. `run` must be causal, that is, what it puts out at a step depends on that step
+/// and earlier ones only: a bidirectional layer would start its reverse direction at each cut.
 ///
 /// What the callbacks record is forgotten after each pass, so memory is that of `window` steps.
-/// Throws what `truncated_passes` and the callbacks throw; the tape is then as it was before.
+/// Throws what `truncated_passes` and the callbacks throw; the tape is then as it was before, but
+/// updates and gradients of the passes that were done remain.
 template <class T, class Carry, class Run, class Loss>
 TruncatedBptt<Carry> truncated_bptt(Tape<T>& tape, std::size_t steps, const Carry& carry,
                                     TruncationOptions options, const Run& run, const Loss& loss,
