@@ -107,8 +107,8 @@ class Recurrence {
   /// The values that a layer (0 to L - 1) computed in each step: (T, B, H), zeros past the end of a
   /// sequence. Names are those in the layer's equations: "h" for an RNN; "i", "f", "g", "o", "c",
   /// "h" for an LSTM; "r", "z", "n", "h" for a GRU. They are read from the tape, so that nothing is
-  /// stored for it. ArgumentError, with the names there are, for another name; IndexError for
-  /// another layer or direction; StaleVariable when the tape has been cleared since.
+  /// stored for it. ArgumentError, with the names there are, for another name or without steps;
+  /// IndexError for another layer or direction; StaleVariable when the tape has been cleared since.
   [[nodiscard]] Array<T> gate(std::string_view name, std::size_t layer = 0,
                               Direction direction = Direction::forward) const {
     return record_.gate(name, layer, direction);
