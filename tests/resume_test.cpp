@@ -408,6 +408,13 @@ BOOST_AUTO_TEST_CASE(arrays_take_a_shape_only_when_they_have_none) {
   expect(takes_any,
          "1 problem: 'h' has shape (1, 1, 1, 1, 1, 1, 1, 1, 1) in the file, arrays have at most 8 "
          "axes");
+  std::string header =
+      R"({"h":{"dtype":"F32","shape":[0,67440737095552,8446744073709551615],"data_offsets":[0,0]}})";
+  header.resize(96, ' ');
+  tp::test::write_bytes(path, std::string{96, 0, 0, 0, 0, 0, 0, 0} + header);
+  expect(
+      takes_any,
+      "1 problem: 'h' has the absurd shape (0, 67440737095552, 8446744073709551615) in the file");
 }
 
 BOOST_AUTO_TEST_CASE(names_in_a_bundle) {

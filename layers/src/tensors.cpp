@@ -15,6 +15,17 @@
 namespace tapestry::detail {
 namespace {
 
+/// Whether a program can address an array of this shape. Extents count even where another is 0:
+/// strides are products of them.
+bool is_addressable(const std::vector<std::uint64_t>& shape) {
+  std::uint64_t left = std::uint64_t{1} << 48;
+  for (const std::uint64_t extent : shape) {
+    if (extent > left) return false;
+    if (extent > 0) left /= extent;
+  }
+  return true;
+}
+
 /// Whether the entry can take the place of the part; adds why not.
 void check_fit(const SavedPart& part, const TensorEntry& entry, Problems& problems) {
   if (!entry.valid) return;  // then it was reported already
@@ -24,6 +35,9 @@ void check_fit(const SavedPart& part, const TensorEntry& entry, Problems& proble
   if (part.takes_any_shape() && entry.shape.size() > Shape::max_rank)
     problems.add(in_quotes(part.name()) + " has shape " + shape_text(entry.shape) +
                  " in the file, arrays have at most " + std::to_string(Shape::max_rank) + " axes");
+  else if (part.takes_any_shape() && !is_addressable(entry.shape))
+    problems.add(in_quotes(part.name()) + " has the absurd shape " + shape_text(entry.shape) +
+                 " in the file");
   if (entry.shape != part.shape() && !part.takes_any_shape())
     problems.add(in_quotes(part.name()) + " has shape " + shape_text(entry.shape) +
                  " in the file, " + shape_text(part.shape()) + " in the model");
