@@ -9,20 +9,6 @@
 namespace tapestry::layers {
 namespace {
 
-template <class T>
-StateParts<T, 2> lstm_step(const StepWeights<T>& w, const Variable<T>& x,
-                           const StateParts<T, 2>& state) {
-  const auto& [h, c] = state;
-  const auto from_x = w.input(x);
-  const auto gates = split(from_x + w.hidden(h), 4, -1);
-  const auto i = sigmoid(w.peep(gates[0], c, 0)).named("i");
-  const auto f = sigmoid(w.peep(gates[1], c, 1)).named("f");
-  const auto g = tanh(gates[2]).named("g");
-  const auto next_c = (f * c + i * g).named("c");
-  const auto o = sigmoid(w.peep(gates[3], next_c, 2)).named("o");
-  return {w.projected(o * tanh(w.normed_cell(next_c))).named("h"), next_c};
-}
-
 CellOptions cell_of(const char* kind, const auto& o) {
   if (o.proj_size > 0 && o.proj_size >= o.hidden_size)
     throw ArgumentError(kind, "proj_size " + std::to_string(o.proj_size) +

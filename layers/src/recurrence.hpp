@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "equations.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/layers/recurrent.hpp"
@@ -25,12 +26,6 @@ template <class T>
 bool present(const Parameter<T>& parameter) {
   return parameter.shape().rank() > 0;
 }
-
-/// Some of the gates that lie one after another in the rows of the weights; all when `count` is 0.
-struct GateRange {
-  std::size_t first = 0;
-  std::size_t count = 0;
-};
 
 /// The masks of variational dropout for one layer and direction; empty handles where there is none.
 template <class T>

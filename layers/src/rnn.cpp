@@ -26,13 +26,6 @@ Variable<T> activate(const ActivationFunction<T>& function, const Variable<T>& x
 }
 
 template <class T>
-StateParts<T, 1> rnn_step(const StepWeights<T>& w, const Variable<T>& x,
-                          const StateParts<T, 1>& state, const ActivationFunction<T>& f_s) {
-  const auto from_x = w.input(x);
-  return {activate(f_s, from_x + w.hidden(state[0])).named("h")};
-}
-
-template <class T>
 void check_function(const char* kind, const char* option, const ActivationFunction<T>& function) {
   if (!function.name() && !function.function())
     throw ArgumentError(kind, std::string(option) + " is an empty function");
@@ -71,7 +64,7 @@ RNN<T>::RNN(const RNNOptions<T>& o)
 template <class T>
 auto RNN<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
     -> Parts {
-  return rnn_step(weights, x, state, activation_);
+  return rnn_step(weights, x, state, [&](const auto& v) { return activate(activation_, v); });
 }
 
 template <class T>
@@ -95,7 +88,7 @@ RNNCell<T>::RNNCell(const RNNCellOptions<T>& o)
 template <class T>
 auto RNNCell<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
     -> Parts {
-  return rnn_step(weights, x, state, activation_);
+  return rnn_step(weights, x, state, [&](const auto& v) { return activate(activation_, v); });
 }
 
 template class RNN<float>;

@@ -29,7 +29,7 @@ struct GruSequence : SequenceOp<GruSequence> {
     T* all_gates = memory.kept() ? memory.kept() : memory.temporary(n.rows() * n.width());
     T* sum_of_biases = memory.temporary(n.width());
     T* from_h = memory.temporary(gates * n.state());
-    sum_biases(n, in, sum_of_biases);
+    arrange_biases(n, in, sum_of_biases);
     project_inputs<GruSequence>(n, in[x].data, in[w_ih].data, all_gates);
     const CellKernels<T>& kernels = cell_kernels<T>();
     const TimeOrder time(n.steps, reverse);
@@ -75,15 +75,8 @@ struct GruSequence : SequenceOp<GruSequence> {
 
   template <class T>
   std::vector<Variable<T>> expand(std::span<const Variable<T>> in) const {
-    using State = std::array<Variable<T>, 1>;
-    const auto step = [](const Variable<T>& from_x, const Variable<T>& from_h,
-                         const State& state) -> State {
-      const auto by_x = split(from_x, 3, -1);
-      const auto by_h = split(from_h, 3, -1);
-      const auto r = sigmoid(by_x[0] + by_h[0]).named("r");
-      const auto z = sigmoid(by_x[1] + by_h[1]).named("z");
-      const auto n = tanh(by_x[2] + r * by_h[2]).named("n");
-      return {((1 - z) * n + z * state[0]).named("h")};
+    const auto step = [](const auto& w, const Variable<T>& v, const auto& state) {
+      return gru_step(w, v, state);
     };
     return expand_sequence(*this, in, step);
   }
@@ -91,7 +84,7 @@ struct GruSequence : SequenceOp<GruSequence> {
  private:
   /// Of n r z q: those of r and z are only ever needed as a sum.
   template <class T>
-  void sum_biases(const Extents& n, std::span<const In<T>> in, T* sums) const {
+  void arrange_biases(const Extents& n, std::span<const In<T>> in, T* sums) const {
     std::fill_n(sums, n.width(), T{0});
     if (!bias) return;
     const T* of_x = in[b_ih].data;

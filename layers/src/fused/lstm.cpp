@@ -29,8 +29,7 @@ struct LstmSequence : SequenceOp<LstmSequence> {
     T* all_gates = memory.kept() ? memory.kept() : memory.temporary(n.rows() * n.width());
     T* cells = memory.kept() ? all_gates + n.rows() * n.width() : nullptr;
     T* sum_of_biases = memory.temporary(n.width());
-    for (std::size_t i = 0; i < n.width(); ++i)
-      sum_of_biases[i] = bias ? in[b_ih].data[i] + in[b_hh].data[i] : T{0};
+    sum_biases(*this, in, std::span(sum_of_biases, n.width()));
     project_inputs<LstmSequence>(n, in[x].data, in[w_ih].data, all_gates);
     const CellKernels<T>& kernels = cell_kernels<T>();
     const TimeOrder time(n.steps, reverse);
@@ -87,16 +86,8 @@ struct LstmSequence : SequenceOp<LstmSequence> {
 
   template <class T>
   std::vector<Variable<T>> expand(std::span<const Variable<T>> in) const {
-    using State = std::array<Variable<T>, 2>;
-    const auto step = [](const Variable<T>& from_x, const Variable<T>& from_h,
-                         const State& state) -> State {
-      const auto gates = split(from_x + from_h, 4, -1);
-      const auto i = sigmoid(gates[0]).named("i");
-      const auto f = sigmoid(gates[1]).named("f");
-      const auto g = tanh(gates[2]).named("g");
-      const auto o = sigmoid(gates[3]).named("o");
-      const auto c = (f * state[1] + i * g).named("c");
-      return {(o * tanh(c)).named("h"), c};
+    const auto step = [](const auto& w, const Variable<T>& v, const auto& state) {
+      return lstm_step(w, v, state);
     };
     return expand_sequence(*this, in, step);
   }

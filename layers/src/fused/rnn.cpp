@@ -23,8 +23,7 @@ struct RnnSequence : SequenceOp<RnnSequence> {
   void forward(std::span<const Out<T>> y, std::span<const In<T>> in, Memory<T>& memory) const {
     const Extents n = extents(in[x].shape(), in[w_hh].shape());
     T* sum_of_biases = memory.temporary(n.units);
-    for (std::size_t i = 0; i < n.units; ++i)
-      sum_of_biases[i] = bias ? in[b_ih].data[i] + in[b_hh].data[i] : T{0};
+    sum_biases(*this, in, std::span(sum_of_biases, n.units));
     project_inputs<RnnSequence>(n, in[x].data, in[w_ih].data, y[0].data);
     const CellKernels<T>& kernels = cell_kernels<T>();
     const TimeOrder time(n.steps, reverse);
@@ -62,10 +61,8 @@ struct RnnSequence : SequenceOp<RnnSequence> {
 
   template <class T>
   std::vector<Variable<T>> expand(std::span<const Variable<T>> in) const {
-    using State = std::array<Variable<T>, 1>;
-    const auto step = [this](const Variable<T>& from_x, const Variable<T>& from_h,
-                             const State&) -> State {
-      return {activated(activation, from_x + from_h).named("h")};
+    const auto step = [this](const auto& w, const Variable<T>& v, const auto& state) {
+      return rnn_step(w, v, state, [this](const auto& a) { return activated(activation, a); });
     };
     return expand_sequence(*this, in, step);
   }

@@ -14,6 +14,7 @@
 
 #include "fused/cell_kernels.hpp"
 #include "gemm.hpp"
+#include "recurrence.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
@@ -104,6 +105,13 @@ struct SequenceOp {
           Op::name, std::string(what) + " " + shape.str() + " must have shape " + expected.str());
   }
 };
+
+/// The sums of the two biases of each gate, zeros if there are none.
+template <class Op, class T>
+void sum_biases(const Op& op, std::span<const In<T>> in, std::span<T> sums) {
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    sums[i] = op.bias ? in[Op::b_ih].data[i] + in[Op::b_hh].data[i] : T{0};
+}
 
 /// The part of all gates (T·B, width) that comes from x. Columns it has no part in are left alone.
 template <class Op, class T>
@@ -235,46 +243,59 @@ std::array<Variable<T>, outputs> apply_sequence(const Variable<T>& x, const Sequ
   return apply_fused<outputs>(op, std::span<const Variable<T>>(inputs.data(), count));
 }
 
-// The definitions in primitive ops
-// -----------------------------------------------------------------
+// The definitions in primitive ops ---------------------------------------------------------------
 
-/// A constant of zeros on the tape of x.
-template <class T>
-Variable<T> zeros_beside(const Variable<T>& x, const Shape& shape, const char* name) {
-  detail::TapeState<T>& state = x.state(name);
-  const std::uint32_t index = state.add_leaf(shape, Role::constant, false, name);
-  std::fill_n(state.entries[index].data, shape.size(), T{0});
-  return {state, index};
-}
+/// The weights among the inputs of an op, for the equations; without options.
+template <class Op, class T>
+class InputWeights {
+ public:
+  InputWeights(const Op& op, std::span<const Variable<T>> in) : op_(op), in_(in) {}
 
-/// Runs `step(from_x, from_h, state)` over the steps: the products with biases (B, G·H) and the
-/// state before give the state after. Returns the outputs of the op.
+  [[nodiscard]] Variable<T> input(const Variable<T>& x) const {
+    return affine(x, Op::w_ih, Op::b_ih);
+  }
+  [[nodiscard]] Variable<T> hidden(const Variable<T>& h) const {
+    return affine(h, Op::w_hh, Op::b_hh);
+  }
+  [[nodiscard]] Variable<T> peep(const Variable<T>& a, const Variable<T>&, std::size_t) const {
+    return a;
+  }
+  [[nodiscard]] Variable<T> normed_cell(const Variable<T>& c) const { return c; }
+  [[nodiscard]] Variable<T> projected(const Variable<T>& h) const { return h; }
+
+ private:
+  [[nodiscard]] Variable<T> affine(const Variable<T>& v, std::size_t weight,
+                                   std::size_t bias) const {
+    const Variable<T> product = matmul(v, in_[weight], {.transpose_b = true});
+    return op_.bias ? product + in_[bias] : product;
+  }
+
+  const Op& op_;
+  std::span<const Variable<T>> in_;
+};
+
+/// Runs `step(weights, x, state)`, an equation, over the steps. Returns the outputs of the op.
 template <class Op, class T, class Step>
 std::vector<Variable<T>> expand_sequence(const Op& op, std::span<const Variable<T>> in,
                                          const Step& step) {
   constexpr std::size_t n = Op::states;
   const auto e = Op::extents(in[Op::x].shape(), in[Op::w_hh].shape());
-  std::array<Variable<T>, n> state;
+  detail::TapeState<T>& tape = in[0].state(Op::name);
+  StateParts<T, n> state;
   for (std::size_t k = 0; k < n; ++k)
     state[k] = op.initial ? in[op.first_state() + k]
-                          : zeros_beside(in[0], {e.batch, e.units}, k == 0 ? "h0" : "c0");
-  const auto affine = [&](const Variable<T>& v, std::size_t weight, std::size_t bias) {
-    const Variable<T> product = matmul(v, in[weight], {.transpose_b = true});
-    return op.bias ? product + in[bias] : product;
-  };
+                          : filled(tape, {e.batch, e.units}, T{0}, k == 0 ? "h0" : "c0");
+  const InputWeights<Op, T> weights(op, in);
   const TimeOrder time(e.steps, op.reverse);
   std::vector<Variable<T>> h(e.steps);
   for (std::size_t s = 0; s < e.steps; ++s) {
     const std::size_t t = time(s);
-    const Scope<T> scope(in[0].state(Op::name), "step", ScopeKind::step,
-                         static_cast<std::int64_t>(t));
-    const Variable<T> from_x =
-        affine(select(in[Op::x], 0, static_cast<int>(t)), Op::w_ih, Op::b_ih);
-    state = step(from_x, affine(state[0], Op::w_hh, Op::b_hh), state);
+    const Scope<T> scope(tape, "step", ScopeKind::step, static_cast<std::int64_t>(t));
+    state = step(weights, select(in[Op::x], 0, static_cast<int>(t)), state);
     h[t] = state[0];
   }
   std::vector<Variable<T>> results;
-  results.push_back(e.steps > 0 ? stack(h) : zeros_beside(in[0], {0, e.batch, e.units}, "output"));
+  results.push_back(e.steps > 0 ? stack(h) : filled(tape, {0, e.batch, e.units}, T{0}, "output"));
   results.insert(results.end(), state.begin(), state.end());
   return results;
 }
