@@ -163,10 +163,11 @@ BOOST_AUTO_TEST_CASE(become_scopes) {
   const auto& state = tape.state();
   BOOST_TEST(state.scopes.path(state.entries[x.index()].scope) == "embed");
   const auto y = model.inner.cells[1](x).output;
-  BOOST_TEST(state.scopes.path(state.entries[y.index()].scope) == "inner, cells 1");
+  BOOST_TEST(state.scopes.path(state.entries[y.index()].scope) == "inner, cells 1, layer 1");
   const auto outer = tape.scope("encoder");
   const auto z = model.inner.cells[0](x).output;
-  BOOST_TEST(state.scopes.path(state.entries[z.index()].scope) == "encoder, inner, cells 0");
+  BOOST_TEST(state.scopes.path(state.entries[z.index()].scope) ==
+             "encoder, inner, cells 0, layer 1");
   const auto wrong = tape.constant(zeros<double>({2, 1, 2}));
   BOOST_CHECK_EXCEPTION(model.inner.cells[0](wrong), tapestry::ShapeError,
                         says("[lstm] input (2, 1, 2) must have shape (T, B, 3) (in encoder, inner, "

@@ -68,6 +68,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(each_step_has_its_own, Layer, Layers) {
   parameters(layer);
   layer.set_name("decoder.cells.1.inner");
   Tape<double> tape;
+  tape.set_primitive(true);
   const auto result = layer(tape.variable(sample<double>({3, 2, 3})));
   const auto& state = tape.state();
   BOOST_TEST(state.scopes.path(state.scope).empty());  // closed again
@@ -90,6 +91,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(each_step_names_its_values_and_uses_its_weights, L
   const auto all = tapestry::named_parameters(layer);
   BOOST_REQUIRE(all.size() == 8u);
   Tape<double> tape;
+  tape.set_primitive(true);
   const auto result = layer(tape.variable(sample<double>({3, 2, 3})));
   const auto& state = tape.state();
   std::map<std::string, std::vector<std::string>> named;
@@ -120,6 +122,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(each_step_names_its_values_and_uses_its_weights, L
 BOOST_AUTO_TEST_CASE_TEMPLATE(named_values_have_gradients, Layer, Layers) {
   Layer layer = make<Layer>(1);
   Tape<double> tape;
+  tape.set_primitive(true);
   const auto result = layer(tape.variable(sample<double>({2, 1, 3})));
   sum(tapestry::square(result.output)).backward();
   const auto& state = tape.state();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "tapestry/autodiff/detail/expansion.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::detail {
@@ -37,6 +38,19 @@ std::string inputs_text(const TapeState<T>& state, std::span<const std::uint32_t
   return text;
 }
 
+/// An op over time steps is run again step by step, which throws where the trouble begins: in its
+/// values, or in its gradients. Returns if no step of the definition has any.
+template <class T>
+void look_inside(const TapeState<T>& state, std::uint32_t node, bool gradients) {
+  if (node == none || !state.nodes[node].info->over_steps) return;
+  Expansion<T> inside(state, node, true);
+  if (!gradients) return;
+  std::vector<bool> reached;
+  for (std::uint32_t j = 0; j < inside.outputs().size(); ++j)
+    reached.push_back(state.has_grad(state.entries[state.nodes[node].first_output + j]));
+  inside.compute_gradients(reached);
+}
+
 }  // namespace
 
 template <class T>
@@ -50,6 +64,7 @@ void check_results(const TapeState<T>& state, const OpInfo<T>& info,
   for (std::size_t index = first_output; index < state.entries.size(); ++index) {
     const Entry<T>& entry = state.entries[index];
     if (all_finite(entry.data, entry.shape.size())) continue;
+    look_inside(state, entry.node, false);
     throw AnomalyError(info.name, "the result " + entry.shape.str() +
                                       " is not finite: " + first_bad(entry.data, entry.shape) +
                                       inputs_text(state, inputs));
@@ -68,6 +83,7 @@ void check_seed_finite(const TapeState<T>& state, std::string_view op, std::uint
 template <class T>
 void throw_bad_gradient(const TapeState<T>& state, const Node<T>& node, std::uint32_t slot,
                         const T* gradient, const T* result_gradient) {
+  look_inside(state, state.entries[node.first_output].node, true);
   const std::uint32_t input = state.edges[node.first_input + slot];
   const Shape& shape = state.entries[input].shape;
   const std::string result = state_of<T>(state, node.first_output, result_gradient);

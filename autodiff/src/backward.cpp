@@ -69,12 +69,12 @@ template <class T>
 void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t root,
                 const Array<T>* seed) {
   const Entry<T>& entry = state.entries[root];
-  const std::string name = "'" + state.display_name(root) + "'";
+  const auto name = [&] { return "'" + state.display_name(root) + "'"; };
   if (seed && !(Shape(seed->shape()) == entry.shape))
-    throw ShapeError(op, "the seed has shape " + Shape(seed->shape()).str() + ", but " + name +
+    throw ShapeError(op, "the seed has shape " + Shape(seed->shape()).str() + ", but " + name() +
                              " has " + entry.shape.str());
   if (!seed && entry.shape.size() != 1)
-    throw GradientError(op, name + " has shape " + entry.shape.str() +
+    throw GradientError(op, name() + " has shape " + entry.shape.str() +
                                 ": pass a seed of that shape, or reduce it with sum() or mean()");
   check_depends(state, op, root);
 }

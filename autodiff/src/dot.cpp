@@ -52,6 +52,7 @@ template <class T>
 Graph dot_snapshot(const Variable<T>& y, const DotOptions& options) {
   return snapshot(y, {.values = options.values,
                       .gradients = options.gradients,
+                      .expand = options.expand,
                       .max_elements = detail::few_elements});
 }
 

@@ -414,16 +414,21 @@ Out<T> TapeState<T>::grad_target(std::uint32_t index) {
 }
 
 template <class T>
-void TapeState<T>::check_watched(std::string_view op) const {
+auto TapeState<T>::first_changed() const -> const Watched* {
   for (const Watched& watched : watched_) {
-    const Entry<T>& entry = entries[watched.entry];
     const Parameter<T>& parameter = *watched.parameter;
-    if (parameter.value().data() == watched.data && parameter.version() == watched.version &&
-        parameter.shape() == entry.shape)
-      continue;
-    throw GradientError(op, "parameter '" + display_name(watched.entry) +
-                                "' was changed between the forward pass and this backward pass");
+    if (parameter.value().data() != watched.data || parameter.version() != watched.version ||
+        !(parameter.shape() == entries[watched.entry].shape))
+      return &watched;
   }
+  return nullptr;
+}
+
+template <class T>
+void TapeState<T>::check_watched(std::string_view op) const {
+  if (const Watched* changed = first_changed())
+    throw GradientError(op, "parameter '" + display_name(changed->entry) +
+                                "' was changed between the forward pass and this backward pass");
 }
 
 template class TapeState<float>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/layers/gru.hpp"
 
+#include "fused/gru.hpp"
 #include "recurrence.hpp"
 
 namespace tapestry::layers {
@@ -26,6 +27,13 @@ template <class T>
 auto GRU<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
     -> Parts {
   return reset_after_ ? gru_step(weights, x, state) : gru_step_reset_before(weights, x, state);
+}
+
+template <class T>
+auto GRU<T>::sequence(const Variable<T>& x, const SequenceWeights<T>& weights, const Parts& initial,
+                      bool reverse) const -> SequenceResult<T, 1> {
+  const auto [output, h] = fused_gru(x, weights, initial[0], reverse);
+  return {output, {h}};
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fused/lstm.hpp"
 #include "recurrence.hpp"
 
 namespace tapestry::layers {
@@ -50,6 +51,13 @@ template <class T>
 auto LSTM<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
     -> Parts {
   return lstm_step(weights, x, state);
+}
+
+template <class T>
+auto LSTM<T>::sequence(const Variable<T>& x, const SequenceWeights<T>& weights,
+                       const Parts& initial, bool reverse) const -> SequenceResult<T, 2> {
+  const auto [output, h, c] = fused_lstm(x, weights, initial[0], initial[1], reverse);
+  return {output, {h, c}};
 }
 
 template <class T>

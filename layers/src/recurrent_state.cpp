@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
+#include "tapestry/autodiff/detail/expansion.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::layers {
@@ -14,17 +16,24 @@ namespace {
 
 using detail::ScopeEntry;
 
-/// Whether `scope` is a step of that layer and direction.
+/// Whether `scope` is that of a layer and direction; `direction` is null when there is only one.
 template <class T>
-bool is_step_of(const detail::TapeState<T>& tape, const ScopeEntry& scope, std::size_t layer,
-                const char* direction) {
-  if (scope.kind != ScopeKind::step) return false;
-  const ScopeEntry* around = &tape.scopes[scope.parent];
+bool is_within(const detail::TapeState<T>& tape, const ScopeEntry& scope, std::size_t layer,
+               const char* direction) {
+  const ScopeEntry* around = &scope;
   if (direction) {
     if (around->name == detail::none || tape.names[around->name] != direction) return false;
     around = &tape.scopes[around->parent];
   }
   return around->kind == ScopeKind::layer && around->number == static_cast<std::int64_t>(layer);
+}
+
+/// Whether `scope` is a step of that layer and direction.
+template <class T>
+bool is_step_of(const detail::TapeState<T>& tape, const ScopeEntry& scope, std::size_t layer,
+                const char* direction) {
+  return scope.kind == ScopeKind::step &&
+         is_within(tape, tape.scopes[scope.parent], layer, direction);
 }
 
 std::string joined(const std::set<std::string>& names) {
@@ -58,6 +67,65 @@ Array<T> stacked(const detail::TapeState<T>& tape, const std::map<std::int64_t, 
   return values;
 }
 
+/// The values of one name within a layer and direction, and the names there are.
+template <class T>
+struct GateSearch {
+  std::string_view name;
+  std::size_t batch;
+  std::size_t layer;
+  const char* direction;                        // null when there is only one
+  std::map<std::int64_t, std::uint32_t> found;  // by step
+  std::set<std::string> names;
+
+  /// Looks through the entries of a tape from `first` to before `last`.
+  void look(const detail::TapeState<T>& tape, std::uint32_t first, std::uint32_t last) {
+    for (std::uint32_t i = first; i < last; ++i) {
+      const detail::Entry<T>& entry = tape.entries[i];
+      const ScopeEntry& scope = tape.scopes[entry.scope];
+      if (entry.role != Role::op || entry.name == detail::none) continue;
+      if (entry.shape.rank() != 2 || entry.shape[0] != batch) continue;
+      if (!is_step_of(tape, scope, layer, direction)) continue;
+      names.insert(tape.names[entry.name]);
+      if (tape.names[entry.name] == name) found[scope.number] = i;
+    }
+  }
+};
+
+/// The fused op that computed the layer and direction: the number of its node. `none` if there is
+/// no such op.
+template <class T>
+std::uint32_t fused_node(const detail::TapeState<T>& tape, std::uint32_t first, std::uint32_t last,
+                         std::size_t layer, const char* direction) {
+  for (std::uint32_t i = first; i < last; ++i) {
+    const std::uint32_t node = tape.entries[i].node;
+    if (node == detail::none || !tape.nodes[node].info->over_steps) continue;
+    if (is_within(tape, tape.scopes[tape.nodes[node].scope], layer, direction)) return node;
+  }
+  return detail::none;
+}
+
+/// Throws when what an op computed cannot be computed again.
+template <class T>
+void check_repeatable(const detail::TapeState<T>& tape, const detail::Node<T>& node) {
+  for (std::uint32_t i = 0; i < node.input_count; ++i)
+    tape.check_available("gate", tape.edges[node.first_input + i]);
+  if (tape.watched_are_unchanged()) return;
+  throw GradientError(
+      "gate",
+      "a parameter has changed since the call, and gates of a fused op are computed "
+      "again; read them before the optimizer's step, or call the layer on a tape "
+      "with set_primitive(true)");
+}
+
+template <class T>
+[[noreturn]] void throw_no_gate(const GateSearch<T>& search, bool unrecorded) {
+  std::string text = "no '" + std::string(search.name) + "' in layer " +
+                     std::to_string(search.layer) + "; there are: " + joined(search.names);
+  if (search.names.empty() && unrecorded)
+    text += " (a fused call is read from its record, and recording was off)";
+  throw ArgumentError("gate", text);
+}
+
 }  // namespace
 
 template <class T>
@@ -68,25 +136,36 @@ Array<T> StepRecord<T>::gate(std::string_view name, std::size_t layer, Direction
         "gate", "there is no layer " + std::to_string(layer) + " among " + std::to_string(layers));
   if (direction == Direction::reverse && !bidirectional)
     throw IndexError("gate", "there is no reverse direction: bidirectional is false");
-  const std::size_t batch = last.shape()[1];
   const char* way = direction == Direction::forward ? "forward" : "reverse";
-  std::map<std::int64_t, std::uint32_t> found;  // by step
-  std::set<std::string> names;
-  for (std::uint32_t i = first; i < last.index(); ++i) {
-    const detail::Entry<T>& entry = tape.entries[i];
-    const ScopeEntry& scope = tape.scopes[entry.scope];
-    if (entry.role != Role::op || entry.name == detail::none) continue;
-    if (entry.shape.rank() != 2 || entry.shape[0] != batch) continue;
-    if (!is_step_of(tape, scope, layer, bidirectional ? way : nullptr)) continue;
-    names.insert(tape.names[entry.name]);
-    if (tape.names[entry.name] == name) found[scope.number] = i;
+  if (!bidirectional) way = nullptr;
+  GateSearch<T> search{name, last.shape()[1], layer, way, {}, {}};
+  const std::uint32_t end = last.index() + 1;
+  const std::uint32_t fused = fused_node(tape, first, end, layer, way);
+  std::optional<detail::Expansion<T>> inside;
+  if (fused == detail::none) {
+    search.look(tape, first, end);
+  } else {
+    check_repeatable(tape, tape.nodes[fused]);
+    inside.emplace(tape, fused);
+    const auto size = static_cast<std::uint32_t>(inside->tape().entries.size());
+    search.look(inside->tape(), inside->input_count(), size);
   }
-  if (found.empty())
-    throw ArgumentError("gate", "no '" + std::string(name) + "' in layer " + std::to_string(layer) +
-                                    "; there are: " + joined(names));
-  return stacked(tape, found, lengths);
+  const bool unrecorded = tape.entries[last.index()].node == detail::none && last.shape()[0] > 0;
+  if (search.found.empty()) throw_no_gate(search, unrecorded);
+  return stacked(inside ? inside->tape() : tape, search.found, lengths);
 }
 
+template <class T>
+void copy_value(const Variable<T>& v, Array<T>& into) {
+  const View<T> value = v.value();
+  const Shape shape(value.shape());
+  if (!(shape == Shape(into.shape())))
+    into.resize(std::vector<std::size_t>(shape.begin(), shape.end()));
+  std::copy_n(value.data(), value.size(), into.data());
+}
+
+template void copy_value(const Variable<float>&, Array<float>&);
+template void copy_value(const Variable<double>&, Array<double>&);
 template struct StepRecord<float>;
 template struct StepRecord<double>;
 

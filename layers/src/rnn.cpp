@@ -5,6 +5,7 @@
 #include <string>
 
 #include "activated.hpp"
+#include "fused/rnn.hpp"
 #include "recurrence.hpp"
 #include "tapestry/layers/init.hpp"
 
@@ -65,6 +66,18 @@ template <class T>
 auto RNN<T>::step(const StepWeights<T>& weights, const Variable<T>& x, const Parts& state) const
     -> Parts {
   return rnn_step(weights, x, state, [&](const auto& v) { return activate(activation_, v); });
+}
+
+template <class T>
+auto RNN<T>::sequence(const Variable<T>& x, const SequenceWeights<T>& weights, const Parts& initial,
+                      bool reverse) const -> SequenceResult<T, 1> {
+  const auto [output, h] = fused_rnn(x, weights, *activation_.name(), initial[0], reverse);
+  return {output, {h}};
+}
+
+template <class T>
+bool RNN<T>::has_sequence() const {
+  return activation_.name() && !present(weight_ho_);
 }
 
 template <class T>

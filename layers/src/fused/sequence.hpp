@@ -59,6 +59,7 @@ struct SequenceOp {
   bool initial;
   bool reverse;
 
+  static constexpr bool over_steps = true;
   static constexpr std::size_t x = 0;
   static constexpr std::size_t w_ih = 1;
   static constexpr std::size_t w_hh = 2;

@@ -24,6 +24,9 @@ struct DotOptions {
   bool values = false;
   bool gradients = false;
 
+  /// Fused ops that run over time steps are drawn step by step, others as one node.
+  Expand expand = Expand::over_steps;
+
   DotDirection direction = DotDirection::automatic;
 
   /// Larger graphs are cut to the part nearest to the roots, and the drawing says so.

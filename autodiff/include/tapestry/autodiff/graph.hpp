@@ -16,10 +16,21 @@
 
 namespace tapestry {
 
+/// Which fused ops readers see as their definition in primitive ops.
+enum class Expand : std::uint8_t {
+  none,        ///< each is one node
+  over_steps,  ///< those that run over time steps, as the recurrent layers do
+  all,
+};
+
 /// What a snapshot copies besides the structure.
 struct SnapshotOptions {
   bool values = false;
   bool gradients = false;
+
+  /// Numbers within a fused op are computed again, for the snapshot alone. They are absent when a
+  /// parameter has changed since, or backward has given the gradient of the op's output back.
+  Expand expand = Expand::over_steps;
 
   /// Arrays with more elements than this are kept as their statistics only.
   std::size_t max_elements = std::numeric_limits<std::size_t>::max();
@@ -27,7 +38,8 @@ struct SnapshotOptions {
 
 /// A value of the computation: the result of an op, or a leaf.
 struct GraphNode {
-  std::uint32_t id = 0;            ///< its number on the tape, as `Variable::index()`
+  std::uint32_t id = 0;            ///< its number on the tape, as `Variable::index()`; higher ones
+                                   ///< than any there for what is within a fused op
   std::string_view name;           ///< given by the user or the model; may be empty
   std::string_view op;             ///< the op that computed it; empty for a leaf
   std::string_view attributes;     ///< of that op, for readers: "axis=1"

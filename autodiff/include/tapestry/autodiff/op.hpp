@@ -36,7 +36,8 @@
 //
 // and is run by `apply_fused`. `memory` may be left out, and so may `keeps`: how many numbers
 // forward keeps for backward. `expand` may return fewer outputs than there are: the rest are for
-// backward.
+// backward. One whose expansion opens scopes for time steps declares
+// `static constexpr bool over_steps = true`: drawings then show it step by step.
 //
 // What rules may read is declared: `static constexpr Saves saves = ...`; the rest arrives as
 // NotSaved, which has only a shape. An input without a rule gets no gradient.
@@ -311,6 +312,7 @@ struct OpFunctions {
     info.saves_output = saves_of<Op>().output;
     info.differentiable_inputs = differentiable_inputs();
     if constexpr (requires { Op::accumulates; }) info.accumulates = Op::accumulates;
+    if constexpr (requires { Op::over_steps; }) info.over_steps = Op::over_steps;
     info.output_count = &output_count;
     info.infer = &infer;
     if constexpr (wants_memory())

@@ -48,6 +48,9 @@ class GRU : public Recurrent<T, HiddenState<T>> {
   using typename Recurrent<T, HiddenState<T>>::Parts;
   Parts step(const StepWeights<T>& weights, const Variable<T>& x,
              const Parts& state) const override;
+  SequenceResult<T, 1> sequence(const Variable<T>& x, const SequenceWeights<T>& weights,
+                                const Parts& initial, bool reverse) const override;
+  [[nodiscard]] bool has_sequence() const override { return reset_after_; }
 
   bool reset_after_;
 };

@@ -58,6 +58,8 @@ class LSTM : public Recurrent<T, CellState<T>> {
   using typename Recurrent<T, CellState<T>>::Parts;
   Parts step(const StepWeights<T>& weights, const Variable<T>& x,
              const Parts& state) const override;
+  SequenceResult<T, 2> sequence(const Variable<T>& x, const SequenceWeights<T>& weights,
+                                const Parts& initial, bool reverse) const override;
 };
 
 struct LSTMCellOptions {

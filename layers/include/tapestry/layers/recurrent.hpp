@@ -58,13 +58,25 @@ struct RecurrentOptions {
 /// The products of one cell's weights at one time step; of the library.
 template <class T>
 class StepWeights;
-/// A run of a layer over sequences; of the library.
+/// The weights of one layer and direction as variables; of the library.
+template <class T>
+struct SequenceWeights;
+/// Runs of a layer over sequences; of the library.
 template <class T, class State>
-class StackRun;
+class PrimitiveRun;
+template <class T, class State>
+class FusedRun;
 
 /// The parts of a state, h or h and c. Each is (B, H) within a step, (L·D, B, H) for a stack.
 template <class T, std::size_t n>
 using StateParts = std::array<Variable<T>, n>;
+
+/// What one layer computes in one direction over all steps; of the library.
+template <class T, std::size_t n>
+struct SequenceResult {
+  Variable<T> output;     ///< (T, B, H)
+  StateParts<T, n> last;  ///< (B, H) each
+};
 
 /// Base of the recurrent layers: a stack of weights and the names under which `visit` shows them,
 /// "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_ih_l0_reverse", ...,
@@ -104,6 +116,11 @@ class RecurrentLayer : public Layer {
 };
 
 /// A recurrent layer over whole sequences, whose state is a HiddenState or a CellState.
+///
+/// A call is recorded as one fused op for each layer and direction where `fuses()` says so. It is
+/// recorded in primitive ops, step by step, with the same values and gradients up to rounding,
+/// where the options need it; when lengths end a sequence before step T; and on a tape in primitive mode.
+/// Drawings, `gate` and messages about numbers that are not finite show the steps either way.
 template <class T, class StateType>
 class Recurrent : public RecurrentLayer<T> {
  public:
@@ -136,6 +153,11 @@ class Recurrent : public RecurrentLayer<T> {
     return run(x, &state, &lengths);
   }
 
+  /// Whether there is a fused op for the layer's options. There is none with layer norm, peepholes,
+  /// a projection, variational dropout in training, the reset gate before the product, an
+  /// activation that does not go by name, or an output of the RNN's own.
+  [[nodiscard]] bool fuses() const;
+
  protected:
   using Parts = StateParts<T, State::parts>;
 
@@ -155,8 +177,16 @@ class Recurrent : public RecurrentLayer<T> {
   /// That output (B, O), from the state (B, D·H).
   virtual Variable<T> output(const Variable<T>& state) { return state; }
 
+  /// One layer and direction as a fused op, x (T, B, I) from `initial`, or zeros for empty handles.
+  virtual SequenceResult<T, State::parts> sequence(const Variable<T>& x,
+                                                   const SequenceWeights<T>& weights,
+                                                   const Parts& initial, bool reverse) const = 0;
+  /// Whether there is one for the options of this kind of layer.
+  [[nodiscard]] virtual bool has_sequence() const { return true; }
+
  private:
-  friend class StackRun<T, State>;
+  friend class PrimitiveRun<T, State>;
+  friend class FusedRun<T, State>;
   Result run(const Variable<T>& x, const State* initial, const Lengths* lengths);
   Result run(const Variable<T>& x, const Carry& carry, const Lengths* lengths);
 };

@@ -18,6 +18,10 @@
 
 namespace tapestry::layers {
 
+/// Copies the value of `v`; allocates only where the shapes differ. Of the library.
+template <class T>
+void copy_value(const Variable<T>& v, Array<T>& into);
+
 /// The state of an RNN or GRU as plain arrays, for carrying it from one tape to the next. A
 /// default-constructed one stands for no state.
 template <class T>
@@ -39,6 +43,9 @@ struct HiddenState {
 
   /// The values, without the tape: gradients stop here.
   [[nodiscard]] Carry carry() const { return {h.value()}; }
+
+  /// The same into arrays that are there, so that streaming allocates nothing.
+  void carry(Carry& into) const { copy_value(h, into.h); }
 };
 
 /// The state of an LSTM as plain arrays. A default-constructed one stands for no state.
@@ -67,6 +74,12 @@ struct CellState {
 
   /// The values, without the tape: gradients stop here.
   [[nodiscard]] Carry carry() const { return {h.value(), c.value()}; }
+
+  /// The same into arrays that are there, so that streaming allocates nothing.
+  void carry(Carry& into) const {
+    copy_value(h, into.h);
+    copy_value(c, into.c);
+  }
 };
 
 /// The number of steps of each sequence of a batch, in any order; 0 is a sequence without steps.
@@ -106,9 +119,12 @@ class Recurrence {
 
   /// The values that a layer (0 to L - 1) computed in each step: (T, B, H), zeros past the end of a
   /// sequence. Names are those in the layer's equations: "h" for an RNN; "i", "f", "g", "o", "c",
-  /// "h" for an LSTM; "r", "z", "n", "h" for a GRU. They are read from the tape, so that nothing is
-  /// stored for it. ArgumentError, with the names there are, for another name or without steps;
-  /// IndexError for another layer or direction; StaleVariable when the tape has been cleared since.
+  /// "h" for an LSTM; "r", "z", "n", "h" for a GRU. They are read from the tape; those within a
+  /// fused op are computed again from what it recorded, so that nothing is stored for it: that
+  /// takes a call that was recorded, or a tape in primitive mode. ArgumentError, with the names
+  /// there are, for another name, without steps or record; IndexError for another layer or
+  /// direction; StaleVariable when the tape has been cleared since; GradientError when a parameter
+  /// has changed since a fused call.
   [[nodiscard]] Array<T> gate(std::string_view name, std::size_t layer = 0,
                               Direction direction = Direction::forward) const {
     return record_.gate(name, layer, direction);

@@ -93,6 +93,9 @@ class RNN : public Recurrent<T, HiddenState<T>> {
   using typename Recurrent<T, HiddenState<T>>::Parts;
   Parts step(const StepWeights<T>& weights, const Variable<T>& x,
              const Parts& state) const override;
+  SequenceResult<T, 1> sequence(const Variable<T>& x, const SequenceWeights<T>& weights,
+                                const Parts& initial, bool reverse) const override;
+  [[nodiscard]] bool has_sequence() const override;
   [[nodiscard]] std::size_t output_size() const override;
   Variable<T> output(const Variable<T>& state) override;
 

@@ -100,6 +100,7 @@ struct OpInfo {
   bool saves_output = true;                                 // rules read the outputs
   std::uint64_t differentiable_inputs = ~std::uint64_t{0};  // bit i: there is a rule for input i
   bool accumulates = false;                                 // forward can add to its target
+  bool over_steps = false;                                  // its expansion has time steps
   std::size_t size = 0;                                     // of the op's struct; 0 if it is empty
 
   std::size_t (*output_count)(const void* op) = nullptr;

@@ -284,6 +284,7 @@ class TapeState {
                    std::uint32_t first_output, std::size_t outputs);
   void run_in_memory(const OpInfo<T>& info, const void* op, std::uint32_t first_output);
   bool borrow(const OpInfo<T>& info, const void* op, std::uint32_t input, std::uint32_t output);
+  [[nodiscard]] const Watched* first_changed() const;
 
   std::vector<Attachment> attachments_;
   std::vector<Watched> watched_;
@@ -298,6 +299,9 @@ class TapeState {
  public:
   /// Throws GradientError when a watched parameter has changed since; `op` is what needs it.
   void check_watched(std::string_view op) const;
+
+  /// Whether all watched parameters still hold what they held when they were watched.
+  [[nodiscard]] bool watched_are_unchanged() const { return !first_changed(); }
 };
 
 extern template class TapeState<float>;
