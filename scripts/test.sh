@@ -70,7 +70,7 @@ check_format() {
 
 check_tidy() { sources '*.cpp' | xargs -0 -n 1 -P "$jobs" clang-tidy --quiet -p build/ci; }
 
-tools=(clang-format libtorch-dev python3-numpy python3-torch)
+tools=(clang-format libtorch-dev python3-numpy python3-torch valgrind)
 $tidy && tools+=(clang-tidy)
 
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
