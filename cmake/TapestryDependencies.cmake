@@ -12,10 +12,5 @@ find_package(nlohmann_json REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET GLOBAL libzip)
 
-# OpenBLAS through its C interface.
-if(NOT DEFINED BLA_VENDOR)
-  set(BLA_VENDOR OpenBLAS)
-endif()
-find_package(BLAS REQUIRED)
-find_path(TAPESTRY_CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas REQUIRED)
-mark_as_advanced(TAPESTRY_CBLAS_INCLUDE_DIR)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)

@@ -23,8 +23,8 @@ function(_tapestry_public_headers target scope)
   target_compile_features(${target} ${scope} cxx_std_20)
 endfunction()
 
-# Kernels of one component. Files *_avx2.cpp may use AVX2 and FMA; the program asks the processor
-# before it calls what they hold. No file contracts a * b + c by itself: a loop and its remainder
+# Kernels of one component. Files *_avx2.cpp may use AVX2 and FMA, *_avx512.cpp AVX-512 too; the
+# program asks the processor before it calls what they hold. No file contracts a * b + c by itself: a loop and its remainder
 # must round alike.
 include(CheckCXXCompilerFlag)
 check_cxx_compiler_flag(-ffp-contract=off TAPESTRY_HAS_FP_CONTRACT)
@@ -41,6 +41,13 @@ function(_tapestry_kernels target)
     target_compile_definitions(${target} PRIVATE TAPESTRY_AVX2_KERNELS)
     file(GLOB_RECURSE avx2_sources CONFIGURE_DEPENDS src/*_avx2.cpp)
     set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+    file(GLOB_RECURSE avx512_sources CONFIGURE_DEPENDS src/*_avx512.cpp)
+    set(avx512_options -mavx2 -mfma -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl)
+    # GCC 12 takes the undefined values of its own intrinsics for a mistake (its bug 105593).
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+      list(APPEND avx512_options -Wno-uninitialized -Wno-maybe-uninitialized)
+    endif()
+    set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS "${avx512_options}")
   endif()
 endfunction()
 

@@ -263,7 +263,6 @@ BOOST_AUTO_TEST_CASE(sequences_of_a_batch_do_not_meet) {
 
 BOOST_AUTO_TEST_CASE(architectures_agree) {
   using tapestry::detail::Architecture;
-  if (!runs(Architecture::avx2)) return;
   constexpr std::size_t rows = 3, n = 21;
   const auto lstm = [&](Architecture architecture) {
     Generator generator(5);
@@ -275,12 +274,16 @@ BOOST_AUTO_TEST_CASE(architectures_agree) {
     kernels.lstm({rows, n, gates.data(), bias.data(), c.data(), next.data(), h.data()});
     kernels.lstm_back(
         {rows, n, gates.data(), c.data(), next.data(), by_h.data(), nullptr, by_c.data()});
-    kernels.column_sums({rows, 4 * n, gates.data(), sums.data()});
+    kernels.column_sums({rows, 4 * n, gates.data(), 4 * n, sums.data(), false});
     return std::array{gates, next, h, by_c, sums};
   };
-  const auto baseline = lstm(Architecture::baseline), avx2 = lstm(Architecture::avx2);
-  for (std::size_t i = 0; i < baseline.size(); ++i)
-    BOOST_TEST(relative_difference(avx2[i], baseline[i]) < 1e-6);
+  const auto baseline = lstm(Architecture::baseline);
+  for (const Architecture other : {Architecture::avx2, Architecture::avx512}) {
+    if (!runs(other)) continue;
+    const auto results = lstm(other);
+    for (std::size_t i = 0; i < baseline.size(); ++i)
+      BOOST_TEST(relative_difference(results[i], baseline[i]) < 1e-6);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(refused_operands_leave_the_tape_as_it_was) {
@@ -347,5 +350,87 @@ BOOST_AUTO_TEST_CASE(streaming_allocates_and_keeps_nothing) {
     BOOST_TEST(allocated == 0u, c.text() << ": " << allocated);
     BOOST_TEST(tape.memory_peak() == peak);
     BOOST_TEST(tape.state().nodes.empty());
+  }
+}
+
+namespace {
+
+/// The output, and the gradients by the weights alone of a sum that depends on the output alone.
+template <class T>
+std::vector<Array<T>> of_constant_input(const Config& c, const std::vector<Array<T>>& operands,
+                                        bool primitive) {
+  Tape<T> tape;
+  tape.set_primitive(primitive);
+  std::vector<Variable<T>> in{tape.constant(operands[0])};
+  for (std::size_t i = 1; i < operands.size(); ++i) in.push_back(tape.variable(operands[i]));
+  const auto output = run<T>(c, in)[0];
+  std::vector<Array<T>> all{output.value()};
+  sum(output * output * T(0.75) + output).backward();
+  for (std::size_t i = 1; i < in.size(); ++i) all.push_back(in[i].grad());
+  return all;
+}
+
+template <class T>
+Array<T> one_hot_rows(const Config& c, Generator& generator) {
+  Array<T> x = random_array<T>({c.steps, c.batch, c.inputs}, generator, 1);
+  x.fill(T{0});
+  for (std::size_t row = 0; row < c.steps * c.batch; ++row)
+    x.data()[row * c.inputs + generator.below(c.inputs)] = T{1};
+  return x;
+}
+
+}  // namespace
+
+// The last row decides whether all are one-hot: as it is, with another number, with none, with two.
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_hot_inputs_are_looked_up, T, Types) {
+  const double bound = std::is_same_v<T, float> ? 1e-5 : 1e-12;
+  Generator generator(11);
+  for (const Kind kind : kinds)
+    for (const std::size_t units : {1, 9, 20})
+      for (const int last : {0, 1, 2, 3}) {
+        const Config c{.kind = kind, .steps = 4, .batch = 5, .inputs = 6, .units = units,
+                       .reverse = units == 9};
+        auto operands = operands_of<T>(c, units);
+        operands[0] = one_hot_rows<T>(c, generator);
+        T* row = operands[0].data() + operands[0].size() - c.inputs;
+        if (last == 2) std::fill_n(row, c.inputs, T{0});
+        if (last == 1) *std::find(row, row + c.inputs, T{1}) = T(0.5);
+        if (last == 3) row[0] = row[5] = T{1};
+        const auto fused = of_constant_input<T>(c, operands, false);
+        const auto expanded = of_constant_input<T>(c, operands, true);
+        for (std::size_t i = 0; i < fused.size(); ++i)
+          BOOST_TEST(relative_difference(fused[i], expanded[i]) < bound,
+                     c.text() << ", last row " << last << ": result " << i);
+      }
+}
+
+// Each sequence alone, step by step, gives the bits of the whole batch at once.
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_batch_may_be_cut, T, Types) {
+  for (const Kind kind : kinds) {
+    const Config c{.kind = kind, .steps = 6, .batch = 7, .inputs = 33, .units = 37};
+    auto operands = operands_of<T>(c, 2);
+    for (std::size_t i = 1; i < 3; ++i)
+      for (T& weight : operands[i]) weight /= 5;
+    Tape<T> tape;
+    const auto off = tape.no_grad();
+    std::vector<Variable<T>> in;
+    for (const Array<T>& operand : operands) in.push_back(tape.constant(operand));
+    const auto whole = run<T>(c, in);
+    for (std::size_t b = 0; b < c.batch; ++b) {
+      const auto of_sequence = [&](const Variable<T>& v, int axis) {
+        return slice(v, axis, static_cast<std::int64_t>(b), static_cast<std::int64_t>(b) + 1);
+      };
+      std::vector<Variable<T>> alone = in;
+      for (std::size_t k = 0; k < c.states(); ++k) alone[5 + k] = of_sequence(in[5 + k], 0);
+      for (std::size_t t = 0; t < c.steps; ++t) {
+        const auto step = static_cast<std::int64_t>(t);
+        alone[0] = of_sequence(slice(in[0], 0, step, step + 1), 1);
+        const auto outputs = run<T>(c, alone);
+        for (std::size_t k = 0; k < c.states(); ++k) alone[5 + k] = outputs[1 + k];
+        const auto expected = of_sequence(slice(whole[0], 0, step, step + 1), 1);
+        BOOST_TEST(outputs[0].value() == expected.value(),
+                   c.text() << ": sequence " << b << ", step " << t);
+      }
+    }
   }
 }

@@ -47,7 +47,8 @@ std::vector<Function<T>> functions(Architecture architecture) {
 
 std::vector<Architecture> architectures() {
   std::vector<Architecture> all{Architecture::baseline};
-  if (runs(Architecture::avx2)) all.push_back(Architecture::avx2);
+  for (const Architecture other : {Architecture::avx2, Architecture::avx512})
+    if (runs(other)) all.push_back(other);
   return all;
 }
 

@@ -1,69 +1,119 @@
 // SPDX-License-Identifier: MIT
 #include "gemm.hpp"
 
-#include <cblas.h>
-
 #include <algorithm>
-#include <atomic>
-#include <string>
-#include <type_traits>
+#include <memory>
 
-#include "tapestry/autodiff/error.hpp"
-#include "tapestry/autodiff/threads.hpp"
+#include "kernels/gemm_kernels.hpp"
+#include "threads/team.hpp"
 
-namespace tapestry {
+namespace tapestry::detail {
 namespace {
 
-// Below this many multiplications, waking threads costs more than they save.
-constexpr double parallel_from = 3.2e7;
+// Columns of the right matrix that are packed at once: a block of them stays in the second cache.
+template <class T>
+constexpr std::size_t packed_columns = 1536 / sizeof(T);
 
-std::atomic<int> threads_wanted{1};
-std::atomic<int> threads_in_blas{0};  // 0: whatever it started with
+/// A thread's memory for blocks of the operands, kept until the thread ends.
+template <class T>
+class Blocks {
+ public:
+  static T* right() { return storage(); }
+  static T* left() { return storage() + gemm_depth * packed_columns<T>; }
 
-void tell_blas([[maybe_unused]] double multiplications) {
-  const int count = multiplications < parallel_from ? 1 : threads_wanted.load();
-  if (threads_in_blas.exchange(count) == count) return;
-#if defined(OPENBLAS_VERSION)
-  openblas_set_num_threads(count);
-#endif
+ private:
+  struct Owner {
+    std::unique_ptr<T[]> memory;
+    Owner() = default;
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    ~Owner() { current = nullptr; }
+  };
+
+  static T* storage() {
+    if (!current) {
+      static thread_local Owner owner;
+      owner.memory.reset(new T[gemm_depth * packed_columns<T> + gemm_kernels<T>().left_size]);
+      current = owner.memory.get();
+    }
+    return current;
+  }
+
+  static thread_local T* current;
+};
+
+template <class T>
+thread_local T* Blocks<T>::current = nullptr;
+
+/// The operands of a product, or of a part of it.
+template <class T>
+struct Operands {
+  bool transpose_a;
+  bool transpose_b;
+  std::size_t m;
+  std::size_t n;
+  std::size_t k;
+  Rows<const T> a;
+  Rows<const T> b;
+  Rows<T> c;
+  bool accumulate;
+  const T* row;
+
+  [[nodiscard]] const T* a_at(std::size_t row, std::size_t inner) const {
+    return transpose_a ? a.data + inner * a.stride + row : a.data + row * a.stride + inner;
+  }
+  [[nodiscard]] const T* b_at(std::size_t inner, std::size_t column) const {
+    return transpose_b ? b.data + column * b.stride + inner : b.data + inner * b.stride + column;
+  }
+  [[nodiscard]] Operands rows(const Range& part) const {
+    Operands p = *this;
+    p.m = part.size();
+    p.a.data = a_at(part.first, 0);
+    p.c.data += part.first * c.stride;
+    return p;
+  }
+  [[nodiscard]] Operands columns(const Range& part) const {
+    Operands p = *this;
+    p.n = part.size();
+    p.b.data = b_at(0, part.first);
+    p.c.data += part.first;
+    if (row) p.row += part.first;
+    return p;
+  }
+};
+
+template <class T>
+void multiply_alone(const Operands<T>& p) {
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  T* packed = Blocks<T>::right();
+  // For a few rows, what is packed should stay in the first cache.
+  const std::size_t width = p.m <= kernels.tile ? kernels.panel : packed_columns<T>;
+  for (std::size_t inner = 0; inner < p.k; inner += gemm_depth) {
+    const std::size_t depth = std::min(gemm_depth, p.k - inner);
+    for (std::size_t column = 0; column < p.n; column += width) {
+      const std::size_t columns = std::min(width, p.n - column);
+      kernels.pack({p.transpose_b, depth, columns, p.b_at(inner, column), p.b.stride, packed});
+      kernels.multiply({p.m, columns, depth, p.transpose_a, p.a_at(0, inner), p.a.stride, packed,
+                        p.c.data + column, p.c.stride, p.accumulate || inner > 0,
+                        p.row ? p.row + column : nullptr, Blocks<T>::left()});
+    }
+  }
 }
 
 template <class T>
-struct Vector {
-  T* data;
-  std::size_t stride;
-};
-
-/// y += op(M) x for M (rows, columns). BLAS is many times slower with a matrix of one row.
-template <class T>
-void add_product(bool transpose, std::size_t rows, std::size_t columns, detail::Rows<const T> m,
-                 Vector<const T> x, Vector<T> y) {
-  const auto operation = transpose ? CblasTrans : CblasNoTrans;
-  const auto height = static_cast<int>(rows);
-  const auto width = static_cast<int>(columns);
-  const auto stride = static_cast<int>(m.stride);
-  const auto step_x = static_cast<int>(x.stride);
-  const auto step_y = static_cast<int>(y.stride);
-  if constexpr (std::is_same_v<T, float>)
-    cblas_sgemv(CblasRowMajor, operation, height, width, 1, m.data, stride, x.data, step_x, 1,
-                y.data, step_y);
-  else
-    cblas_dgemv(CblasRowMajor, operation, height, width, 1, m.data, stride, x.data, step_x, 1,
-                y.data, step_y);
+void multiply(const Operands<T>& p) {
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  const bool by_columns = p.n >= p.m;
+  const std::size_t unit = by_columns ? kernels.panel : kernels.tile;
+  const std::size_t extent = by_columns ? p.n : p.m;
+  const std::size_t parts = parts_for(p.m * p.n * p.k, (extent + unit - 1) / unit);
+  parallel(parts, [&](std::size_t part) {
+    const Range range = part_of(extent, parts, part, unit);
+    multiply_alone(by_columns ? p.columns(range) : p.rows(range));
+  });
 }
 
 }  // namespace
-
-void set_num_threads(int count) {
-  if (count < 1)
-    throw ArgumentError("set_num_threads",
-                        "the number of threads must be positive, not " + std::to_string(count));
-  threads_wanted = count;
-}
-
-int num_threads() { return threads_wanted; }
-
-namespace detail {
 
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
@@ -75,44 +125,53 @@ void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std:
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
           Rows<const std::type_identity_t<T>> a, Rows<const std::type_identity_t<T>> b, Rows<T> c,
-          bool accumulate) {
+          bool accumulate, const std::type_identity_t<T>* row) {
   if (m == 0 || n == 0) return;
-  if (k == 0) {
-    for (std::size_t i = 0; i < m && !accumulate; ++i) std::fill_n(c.data + i * c.stride, n, T{0});
-    return;
+  if (k > 0)
+    return multiply(Operands<T>{transpose_a, transpose_b, m, n, k, a, b, c, accumulate, row});
+  for (std::size_t i = 0; i < m && !accumulate; ++i) {
+    T* to = c.from(i).data;
+    row ? std::copy_n(row, n, to) : std::fill_n(to, n, T{0});
   }
-  tell_blas(static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k));
-  if (m == 1) {  // y = op(B)' a
-    if (!accumulate) std::fill_n(c.data, n, T{0});
-    const Vector<const T> x{a.data, transpose_a ? a.stride : 1};
-    return transpose_b ? add_product<T>(false, n, k, b, x, {c.data, 1})
-                       : add_product<T>(true, k, n, b, x, {c.data, 1});
-  }
-  const auto rows = static_cast<int>(m);
-  const auto columns = static_cast<int>(n);
-  const auto inner = static_cast<int>(k);
-  const auto lda = static_cast<int>(a.stride);
-  const auto ldb = static_cast<int>(b.stride);
-  const auto ldc = static_cast<int>(c.stride);
-  const auto ta = transpose_a ? CblasTrans : CblasNoTrans;
-  const auto tb = transpose_b ? CblasTrans : CblasNoTrans;
-  const T beta = accumulate ? T{1} : T{0};
-  if constexpr (std::is_same_v<T, float>)
-    cblas_sgemm(CblasRowMajor, ta, tb, rows, columns, inner, 1, a.data, lda, b.data, ldb, beta,
-                c.data, ldc);
-  else
-    cblas_dgemm(CblasRowMajor, ta, tb, rows, columns, inner, 1, a.data, lda, b.data, ldb, beta,
-                c.data, ldc);
 }
+
+template <class T>
+void transpose(std::size_t rows, std::size_t columns, Rows<const std::type_identity_t<T>> from,
+               Rows<T> to) {
+  gemm_kernels<T>().transpose({rows, columns, from.data, from.stride, to.data, to.stride});
+}
+
+template <class T>
+std::size_t PackedMatrix<T>::size(std::size_t k, std::size_t n) {
+  const std::size_t lanes = gemm_kernels<T>().lanes;
+  return k * ((n + lanes - 1) / lanes * lanes);
+}
+
+template <class T>
+PackedMatrix<T>::PackedMatrix(bool transpose, std::size_t k, std::size_t n, Rows<const T> b,
+                              T* storage)
+    : k_(k), n_(n), packed_(storage) {
+  gemm_kernels<T>().pack({transpose, k, n, b.data, b.stride, storage});
+}
+
+template <class T>
+void PackedMatrix<T>::multiply(std::size_t m, Rows<const T> a, Rows<T> c, bool accumulate) const {
+  gemm_kernels<T>().multiply({m, n_, k_, false, a.data, a.stride, packed_, c.data, c.stride,
+                              accumulate, nullptr, Blocks<T>::left()});
+}
+
+template void transpose(std::size_t, std::size_t, Rows<const float>, Rows<float>);
+template void transpose(std::size_t, std::size_t, Rows<const double>, Rows<double>);
+template class PackedMatrix<float>;
+template class PackedMatrix<double>;
 
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const float*, const float*,
                    float*, bool);
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, const double*, const double*,
                    double*, bool);
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, Rows<const float>,
-                   Rows<const float>, Rows<float>, bool);
+                   Rows<const float>, Rows<float>, bool, const float*);
 template void gemm(bool, bool, std::size_t, std::size_t, std::size_t, Rows<const double>,
-                   Rows<const double>, Rows<double>, bool);
+                   Rows<const double>, Rows<double>, bool, const double*);
 
-}  // namespace detail
-}  // namespace tapestry
+}  // namespace tapestry::detail

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <thread>
 
 #include "floor.hpp"
 #include "memory.hpp"
@@ -42,17 +43,18 @@ double time_of(std::size_t count, const std::function<void()>& run) {
   return time.count() / static_cast<double>(count);
 }
 
-/// Each contestant keeps its own setting of the threads of the BLAS.
+/// A contestant with its own setting of the threads of ATen and of the BLAS.
 class Turn {
  public:
-  Turn(std::function<void()> run, int aten_threads, int blas_threads)
-      : run_(std::move(run)), aten_(aten_threads), blas_(blas_threads) {}
+  Turn(std::function<void()> run, int threads, int aten_threads, int blas_threads)
+      : run_(std::move(run)), threads_(threads), aten_(aten_threads), blas_(blas_threads) {}
 
   void take(std::size_t count, bool counts) {
     at::set_num_threads(aten_);
     openblas_set_num_threads(blas_);
+    // The threads of OpenBLAS spin for some time after their last product.
+    if (threads_ > 1) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     const double time = time_of(count, run_);
-    blas_ = openblas_get_num_threads();
     if (counts) times_.push_back(time);
   }
   [[nodiscard]] double time() const { return median(times_); }
@@ -60,6 +62,7 @@ class Turn {
 
  private:
   std::function<void()> run_;
+  int threads_;  // of all contestants
   int aten_;
   int blas_;
   std::vector<double> times_;
@@ -81,9 +84,9 @@ void compare_times(const Options& options, Row row, const std::string& cell) {
   const double a = their_run(), b = our_run();
   const int n = options.threads;
   // libtorch does best either with the threads of the BLAS alone or with its own too.
-  std::vector<Turn> turns{{our_run, 1, 1}, {their_run, 1, n}};
-  turns.emplace_back([&] { options.mode == "train" ? floor.train() : floor.forward(); }, 1, n);
-  if (n > 1) turns.emplace_back(their_run, n, n);
+  std::vector<Turn> turns{{our_run, n, 1, 1}, {their_run, n, 1, n}};
+  turns.emplace_back([&] { options.mode == "train" ? floor.train() : floor.forward(); }, n, 1, n);
+  if (n > 1) turns.emplace_back(their_run, n, n, n);
   const std::size_t inner =
       std::clamp<std::size_t>(static_cast<std::size_t>(20 / time_of(1, our_run)), 1, 200);
   for (std::size_t i = 0; i < options.rounds + 2; ++i)  // two rounds to warm up
@@ -118,6 +121,8 @@ void compare_memory(const Row& row, const std::string& cell) {
 
 template <class T>
 void run(const Options& options) {
+  std::printf("kernels of OpenBLAS: %s; %s precision\n", openblas_get_corename(),
+              options.in_double ? "double" : "single");
   if (options.memory)
     std::printf("%-15s %-5s   %11s %11s %8s\n", "row", "cell", "torch MB", "ours MB", "ratio");
   else

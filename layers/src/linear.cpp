@@ -5,6 +5,7 @@
 #include <string>
 
 #include "check.hpp"
+#include "fused/linear.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/layers/init.hpp"
 
@@ -29,9 +30,9 @@ Variable<T> Linear<T>::operator()(const Variable<T>& x) {
     if (x.shape().rank() == 0 || x.shape().back() != inputs)
       throw ShapeError("linear", "input " + x.shape().str() + " does not end in " +
                                      std::to_string(inputs) + " features");
-    const Variable<T> product =
-        matmul(x, Variable<T>(state, state.watch(weight_)), {.transpose_b = true});
-    return has_bias_ ? product + Variable<T>(state, state.watch(bias_)) : product;
+    const Variable<T> weight(state, state.watch(weight_));
+    return has_bias_ ? fused_linear(x, weight, Variable<T>(state, state.watch(bias_)))
+                     : matmul(x, weight, {.transpose_b = true});
   });
 }
 

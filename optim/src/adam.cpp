@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "check.hpp"
+#include "for_parts.hpp"
+#include "kernels/update_kernels.hpp"
 
 namespace tapestry::optim {
 namespace {
@@ -32,26 +34,24 @@ void Adam<T>::update(std::size_t position, Parameter<T>& parameter) {
   const auto steps = static_cast<double>(this->steps(position));
   const double mean_correction = 1.0 - std::pow(options_.beta1, steps);
   const double square_correction = 1.0 - std::pow(options_.beta2, steps);
-  const T rate = static_cast<T>(this->learning_rate() / mean_correction);
-  const T root = static_cast<T>(std::sqrt(square_correction));
-  const T epsilon = static_cast<T>(options_.epsilon);
-  const T decay = static_cast<T>(options_.weight_decay);
-  const T beta1 = static_cast<T>(options_.beta1);
-  const T beta2 = static_cast<T>(options_.beta2);
-  const T rest1 = static_cast<T>(1.0 - options_.beta1);  // 1 - beta2 loses digits in float
-  const T rest2 = static_cast<T>(1.0 - options_.beta2);
-
-  const T* grad = parameter.grad().data();
-  T* value = parameter.value().data();
-  T* mean = this->memory(0, position);
-  T* square = this->memory(1, position);
-  const std::size_t size = parameter.size();
-  for (std::size_t i = 0; i < size; ++i) {
-    const T g = grad[i] + decay * value[i];
-    mean[i] = beta1 * mean[i] + rest1 * g;
-    square[i] = beta2 * square[i] + rest2 * g * g;
-    value[i] -= rate * mean[i] / (std::sqrt(square[i]) / root + epsilon);
-  }
+  const AdamTask<T> task{
+      .size = parameter.size(),
+      .grad = parameter.grad().data(),
+      .value = parameter.value().data(),
+      .mean = this->memory(0, position),
+      .square = this->memory(1, position),
+      .rate = static_cast<T>(this->learning_rate() / mean_correction),
+      .root = static_cast<T>(std::sqrt(square_correction)),
+      .epsilon = static_cast<T>(options_.epsilon),
+      .decay = static_cast<T>(options_.weight_decay),
+      .beta1 = static_cast<T>(options_.beta1),
+      .beta2 = static_cast<T>(options_.beta2),
+      .rest1 = static_cast<T>(1.0 - options_.beta1),  // 1 - beta2 loses digits in float
+      .rest2 = static_cast<T>(1.0 - options_.beta2),
+  };
+  for_parts(task.size, [&](std::size_t first, std::size_t count) {
+    update_kernels<T>().adam(task.part(first, count));
+  });
 }
 
 template class Adam<float>;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/optim/clip_grad_norm.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 
 #include "check.hpp"
+#include "for_parts.hpp"
+#include "kernels/update_kernels.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::optim {
@@ -13,24 +16,24 @@ namespace {
 
 constexpr const char* op = "clip_grad_norm";
 
-/// Summed in double and in eight lanes, which vectorise and always give the same result.
+/// In at most 64 sums, which depend on the size alone and are added in order.
 template <class T>
 double sum_of_squares(const Array<T>& values) {
-  std::array<double, 8> lanes{};
-  const T* data = values.data();
-  const std::size_t whole = values.size() - values.size() % lanes.size();
-  for (std::size_t i = 0; i < whole; i += lanes.size())
-    for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
-      const auto value = static_cast<double>(data[i + lane]);
-      lanes[lane] += value * value;
-    }
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  for (std::size_t i = whole; i < values.size(); ++i) {
-    const auto value = static_cast<double>(data[i]);
-    sum += value * value;
-  }
-  return sum;
+  constexpr std::size_t least = std::size_t{1} << 14;
+  std::array<double, 64> sums{};
+  const std::size_t count = std::clamp<std::size_t>(values.size() / least, 1, sums.size());
+  const auto sum = [&](std::size_t i) {
+    const tapestry::detail::Range range = tapestry::detail::part_of(values.size(), count, i);
+    sums[i] = update_kernels<T>().sum_of_squares(values.data() + range.first, range.size());
+  };
+  const std::size_t parts = tapestry::detail::parts_for(values.size() * work_per_number, count);
+  tapestry::detail::parallel(parts, [&](std::size_t part) {
+    const tapestry::detail::Range range = tapestry::detail::part_of(count, parts, part);
+    for (std::size_t i = range.first; i < range.last; ++i) sum(i);
+  });
+  double total = 0;
+  for (const double s : sums) total += s;
+  return total;
 }
 
 template <class T>
@@ -59,9 +62,9 @@ double clip_grad_norm(const ParameterList<T>& parameters, double max_norm, ClipO
   for (Parameter<T>* parameter : parameters) {
     if (!is_trained(*parameter)) continue;
     T* grad = parameter->grad().data();
-    const std::size_t size = parameter->size();
-    const T factor = static_cast<T>(scale);
-    for (std::size_t i = 0; i < size; ++i) grad[i] *= factor;
+    for_parts(parameter->size(), [&](std::size_t first, std::size_t count) {
+      update_kernels<T>().scale(grad + first, count, static_cast<T>(scale));
+    });
   }
   return norm;
 }

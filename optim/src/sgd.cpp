@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "check.hpp"
+#include "for_parts.hpp"
+#include "kernels/update_kernels.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::optim {
@@ -37,27 +39,23 @@ SGD<T>::SGD(ParameterList<T> parameters, SGDOptions options)
 
 template <class T>
 void SGD<T>::update(std::size_t position, Parameter<T>& parameter) {
-  const T rate = static_cast<T>(this->learning_rate());
-  const T decay = static_cast<T>(options_.weight_decay);
-  const std::size_t size = parameter.size();
-  const T* grad = parameter.grad().data();
-  T* value = parameter.value().data();
-  if (options_.momentum == 0) {
-    for (std::size_t i = 0; i < size; ++i) value[i] -= rate * (grad[i] + decay * value[i]);
-    return;
-  }
-
-  const T keep = static_cast<T>(options_.momentum);
-  const T add = static_cast<T>(this->steps(position) > 1 ? 1.0 - options_.dampening : 1.0);
-  // The step is along d = grad_share * g + direction_share * b.
-  const T grad_share = options_.nesterov ? T{1} : T{0};
-  const T direction_share = options_.nesterov ? static_cast<T>(options_.momentum) : T{1};
-  T* direction = this->memory(0, position);
-  for (std::size_t i = 0; i < size; ++i) {
-    const T g = grad[i] + decay * value[i];
-    direction[i] = keep * direction[i] + add * g;
-    value[i] -= rate * (grad_share * g + direction_share * direction[i]);
-  }
+  const bool has_momentum = options_.momentum != 0;
+  const double momentum = options_.momentum;
+  const SgdTask<T> task{
+      .size = parameter.size(),
+      .grad = parameter.grad().data(),
+      .value = parameter.value().data(),
+      .direction = has_momentum ? this->memory(0, position) : nullptr,
+      .rate = static_cast<T>(this->learning_rate()),
+      .decay = static_cast<T>(options_.weight_decay),
+      .keep = static_cast<T>(momentum),
+      .add = static_cast<T>(this->steps(position) > 1 ? 1.0 - options_.dampening : 1.0),
+      .grad_share = options_.nesterov ? T{1} : T{0},
+      .direction_share = options_.nesterov ? static_cast<T>(momentum) : T{1},
+  };
+  for_parts(task.size, [&](std::size_t first, std::size_t count) {
+    update_kernels<T>().sgd(task.part(first, count));
+  });
 }
 
 template class SGD<float>;

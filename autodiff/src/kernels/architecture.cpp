@@ -13,18 +13,39 @@ bool has_avx2() {
 #endif
 }
 
+bool has_avx512() {
+#if defined(TAPESTRY_AVX2_KERNELS)
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 bool runs(Architecture architecture) {
   static const bool avx2 = has_avx2();
-  return architecture == Architecture::baseline || avx2;
+  static const bool avx512 = has_avx512();
+  switch (architecture) {
+    case Architecture::baseline:
+      return true;
+    case Architecture::avx2:
+      return avx2;
+    case Architecture::avx512:
+      return avx512;
+  }
+  return false;
 }
 
 Architecture best_architecture() {
-  // A library that was compiled for more than AVX2 needs none of it.
-  constexpr bool wider = xsimd::batch<float>::size > 8;
-  static const Architecture best =
-      !wider && runs(Architecture::avx2) ? Architecture::avx2 : Architecture::baseline;
+  static const Architecture best = [] {
+    constexpr std::size_t lanes = xsimd::batch<float>::size;  // of the baseline
+    if (lanes < 16 && runs(Architecture::avx512)) return Architecture::avx512;
+    if (lanes < 8 && runs(Architecture::avx2)) return Architecture::avx2;
+    return Architecture::baseline;
+  }();
   return best;
 }
 

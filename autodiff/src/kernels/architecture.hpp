@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Kernels are written once, as templates over the architecture, and compiled once for each: those
-// for the baseline like everything else, the others in files of their own (`*_avx2.cpp`) with the
+// for the baseline like everything else, the others in files of their own (`*_avx2.cpp`, `*_avx512.cpp`) with the
 // flags that CMake gives them. Which one runs is decided at run time.
 //
 // A file for another architecture must hold nothing that the linker could share with the rest of
@@ -15,6 +15,7 @@ namespace tapestry::detail {
 enum class Architecture : std::uint8_t {
   baseline,  // what the library was compiled for
   avx2,      // x86-64 with AVX2 and FMA
+  avx512,    // and with AVX-512 F, CD, BW, DQ and VL
 };
 
 /// What xsimd calls it.
@@ -25,6 +26,10 @@ struct ArchitectureTag {
 template <>
 struct ArchitectureTag<Architecture::avx2> {
   using type = xsimd::fma3<xsimd::avx2>;
+};
+template <>
+struct ArchitectureTag<Architecture::avx512> {
+  using type = xsimd::avx512bw;
 };
 
 /// The numbers that the architecture computes at once.
@@ -41,6 +46,8 @@ using BatchOf = xsimd::batch<T, typename ArchitectureTag<architecture>::type>;
 template <class Choose>
 decltype(auto) with_architecture([[maybe_unused]] Architecture architecture, const Choose& choose) {
 #if defined(TAPESTRY_AVX2_KERNELS)
+  if (architecture == Architecture::avx512)
+    return choose.template operator()<Architecture::avx512>();
   if (architecture == Architecture::avx2) return choose.template operator()<Architecture::avx2>();
 #endif
   return choose.template operator()<Architecture::baseline>();

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
+#include "kernels/batch_fma.hpp"
+
 namespace tapestry::detail {
 
 /// ln 2 = high + low, where n * high is exact for every exponent n.
@@ -43,7 +45,7 @@ struct ExpConstants<double> {
 template <class Batch, class... Rest>
 Batch polynomial(const Batch& x, typename Batch::value_type first, Rest... rest) {
   Batch sum(first);
-  ((sum = xsimd::fma(sum, x, Batch(static_cast<typename Batch::value_type>(rest)))), ...);
+  ((sum = multiply_add(sum, x, Batch(static_cast<typename Batch::value_type>(rest)))), ...);
   return sum;
 }
 
@@ -72,10 +74,10 @@ ExpParts<xsimd::batch<T, A>> exp_parts(const xsimd::batch<T, A>& x) {
   using Batch = xsimd::batch<T, A>;
   using Constants = ExpConstants<T>;
   const Batch round(Constants::round);
-  const Batch n = xsimd::fma(x, Batch(T(1.44269504088896340736)), round) - round;
-  const Batch high = xsimd::fnma(n, Batch(Constants::ln2_high), x);
-  const Batch r = xsimd::fnma(n, Batch(Constants::ln2_low), high);
-  return {n, xsimd::fma(exp_remainder(r), r * r, r)};
+  const Batch n = multiply_add(x, Batch(T(1.44269504088896340736)), round) - round;
+  const Batch high = negated_multiply_add(n, Batch(Constants::ln2_high), x);
+  const Batch r = negated_multiply_add(n, Batch(Constants::ln2_low), high);
+  return {n, multiply_add(exp_remainder(r), r * r, r)};
 }
 
 /// 2^n as a product of two, since 2^n alone may be infinite or 0 where what it scales is neither.
@@ -96,7 +98,7 @@ PowerOfTwo<xsimd::batch<T, A>> power_of_two(const xsimd::batch<T, A>& n) {
     const Integers bits = xsimd::bitwise_cast<Integers>(rounded) + Integers(Constants::bias);
     return xsimd::bitwise_cast<Batch>(bits << Constants::mantissa_bits);
   };
-  const Batch half = xsimd::fma(n, Batch(T(0.5)), round);
+  const Batch half = multiply_add(n, Batch(T(0.5)), round);
   return {from_rounded(half), from_rounded((n - (half - round)) + round)};
 }
 

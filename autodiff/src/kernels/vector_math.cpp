@@ -5,6 +5,8 @@ namespace tapestry::detail {
 
 extern template const VectorMath<float>& vector_math_for<float, Architecture::avx2>();
 extern template const VectorMath<double>& vector_math_for<double, Architecture::avx2>();
+extern template const VectorMath<float>& vector_math_for<float, Architecture::avx512>();
+extern template const VectorMath<double>& vector_math_for<double, Architecture::avx512>();
 
 template <class T>
 const VectorMath<T>& vector_math(Architecture architecture) {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Softmax and cross entropy as one op, with what PyTorch's cross_entropy offers.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
-#include "kernels/vector_math.hpp"
+#include "kernels/softmax_kernels.hpp"
 #include "ops/vocabulary.hpp"
+#include "threads/team.hpp"
 
 namespace tapestry {
 namespace {
@@ -50,13 +49,15 @@ struct SoftmaxCrossEntropy {
 
   void forward(std::span<const Out<T>> y, const In<T>& logits) const {
     const auto v = static_cast<std::size_t>(classes(logits.shape()));
-    double total = 0;
-    for (std::size_t t = 0; t < rows(); ++t) {
-      const T* x = logits.data + t * v;
-      const Normalizer norm = normalizer(x, v);
+    for_rows(v, [&](std::size_t t) {
+      const Normalizer norm = normalizer(logits.data + t * v, v);
       y[1].data[2 * t] = norm.largest;
       y[1].data[2 * t + 1] = norm.log_total;
-      const T loss = row_loss(x, norm, t, v);
+    });
+    double total = 0;
+    for (std::size_t t = 0; t < rows(); ++t) {
+      const Normalizer norm{y[1].data[2 * t], y[1].data[2 * t + 1]};
+      const T loss = row_loss(logits.data + t * v, norm, t, v);
       if (reduction == Reduction::none) y[0].data[t] = loss;
       total += static_cast<double>(loss);
     }
@@ -71,13 +72,16 @@ struct SoftmaxCrossEntropy {
     const In<T> g = call.grad(0);
     const auto v = static_cast<std::size_t>(classes(x.shape()));
     const T scale = static_cast<T>(1 / divisor());
-    for (std::size_t t = 0; t < rows(); ++t) {
+    for_rows(v, [&](std::size_t t) {
       T* to = target.data + t * v;
-      if (!target.accumulate) std::fill_n(to, v, T{0});
-      if (!counts(t)) continue;
+      if (!counts(t)) {
+        if (!target.accumulate) std::fill_n(to, v, T{0});
+        return;
+      }
       const T upstream = reduction == Reduction::none ? g.data[t] : *g.data * scale;
-      add_row_gradient(to, x.data + t * v, {norm[2 * t], norm[2 * t + 1]}, upstream, t, v);
-    }
+      const Out<T> row{to, nullptr, target.accumulate};
+      put_row_gradient(row, x.data + t * v, {norm[2 * t], norm[2 * t + 1]}, upstream, t, v);
+    });
   }
 
   /// -sum(q log_softmax(logits)), the definition.
@@ -132,45 +136,21 @@ struct SoftmaxCrossEntropy {
     [[nodiscard]] T log_probability(T logit) const { return logit - largest - log_total; }
   };
 
-  static constexpr std::size_t lane_count = 8;  // side by side, so that loops vectorise
-
-  /// NaN does not count.
-  static T largest_of(const T* x, std::size_t v) {
-    std::array<T, lane_count> lanes;
-    lanes.fill(-std::numeric_limits<T>::infinity());
-    std::size_t c = 0;
-    for (; c + lane_count <= v; c += lane_count)
-      for (std::size_t k = 0; k < lane_count; ++k)
-        lanes[k] = x[c + k] > lanes[k] ? x[c + k] : lanes[k];
-    T largest = *std::max_element(lanes.begin(), lanes.end());
-    for (; c < v; ++c) largest = std::max(largest, x[c]);
-    return largest;
-  }
-
-  /// Calls `body(first, e, count)` for parts of a row, with e = exp(x[first...] - shift).
-  template <class Body>
-  static void for_each_part(const T* x, std::size_t v, T shift, const Body& body) {
-    std::array<T, 256> part;
-    for (std::size_t first = 0; first < v; first += part.size()) {
-      const std::size_t count = std::min(part.size(), v - first);
-      for (std::size_t c = 0; c < count; ++c) part[c] = x[first + c] - shift;
-      detail::vector_math<T>().exp(part.data(), part.data(), count);
-      body(first, part.data(), count);
-    }
-  }
-
   static Normalizer normalizer(const T* x, std::size_t v) {
-    const T largest = largest_of(x, v);
-    double total = 0;  // short sums in T, the long one in double
-    for_each_part(x, v, largest, [&](std::size_t, const T* e, std::size_t count) {
-      std::array<T, lane_count> lanes{};
-      std::size_t c = 0;
-      for (; c + lane_count <= count; c += lane_count)
-        for (std::size_t k = 0; k < lane_count; ++k) lanes[k] += e[c + k];
-      for (; c < count; ++c) lanes[0] += e[c];
-      for (const T lane : lanes) total += static_cast<double>(lane);
+    const auto& kernels = detail::softmax_kernels<T>();
+    const T largest = kernels.largest(x, v);
+    return {largest, static_cast<T>(std::log(kernels.sum_exp(x, v, largest)))};
+  }
+
+  /// Calls `body(t)` for all rows, of v classes.
+  template <class Body>
+  void for_rows(std::size_t v, const Body& body) const {
+    constexpr std::size_t work_of_exp = 16;  // in multiplications
+    const std::size_t parts = detail::parts_for(rows() * v * work_of_exp, rows());
+    detail::parallel(parts, [&](std::size_t part) {
+      const detail::Range range = detail::part_of(rows(), parts, part);
+      for (std::size_t t = range.first; t < range.last; ++t) body(t);
     });
-    return {largest, static_cast<T>(std::log(total))};
   }
 
   [[nodiscard]] T row_loss(const T* x, const Normalizer& norm, std::size_t t, std::size_t v) const {
@@ -182,8 +162,9 @@ struct SoftmaxCrossEntropy {
     return loss;
   }
 
-  void add_row_gradient(T* to, const T* x, const Normalizer& norm, T upstream, std::size_t t,
-                        std::size_t v) const {
+  /// Of one row; to be added to what is there if it accumulates.
+  void put_row_gradient(const Out<T>& to, const T* x, const Normalizer& norm, T upstream,
+                        std::size_t t, std::size_t v) const {
     const auto k = static_cast<std::size_t>(targets.data[t]);
     T mass = weight_of(k);  // sum of q over the classes
     if (smoothing != 0) {
@@ -191,13 +172,11 @@ struct SoftmaxCrossEntropy {
       for (std::size_t c = 0; c < v; ++c) mass += share(t, c, v);
     }
     const T factor = upstream * mass / std::exp(norm.log_total);
-    for_each_part(x, v, norm.largest, [&](std::size_t first, const T* e, std::size_t count) {
-      for (std::size_t c = 0; c < count; ++c) to[first + c] += factor * e[c];
-    });
+    detail::softmax_kernels<T>().scaled_exp({v, x, norm.largest, factor, to.data, to.accumulate});
     if (smoothing == 0) {
-      to[k] -= upstream * mass;
+      to.data[k] -= upstream * mass;
     } else {
-      for (std::size_t c = 0; c < v; ++c) to[c] -= upstream * share(t, c, v);
+      for (std::size_t c = 0; c < v; ++c) to.data[c] -= upstream * share(t, c, v);
     }
   }
 };

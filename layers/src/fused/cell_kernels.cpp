@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fused/cell_kernels_inline.hpp"
+#include "threads/team.hpp"
 
 namespace tapestry::layers {
 
@@ -7,6 +8,8 @@ using detail::Architecture;
 
 extern template const CellKernels<float>& cell_kernels_for<float, Architecture::avx2>();
 extern template const CellKernels<double>& cell_kernels_for<double, Architecture::avx2>();
+extern template const CellKernels<float>& cell_kernels_for<float, Architecture::avx512>();
+extern template const CellKernels<double>& cell_kernels_for<double, Architecture::avx512>();
 
 template <class T>
 const CellKernels<T>& cell_kernels(Architecture architecture) {
@@ -15,6 +18,21 @@ const CellKernels<T>& cell_kernels(Architecture architecture) {
   });
 }
 
+template <class T>
+void sum_columns(const ColumnSums<T>& s) {
+  constexpr std::size_t line = 16;      // columns of a cache line
+  constexpr std::size_t work_each = 4;  // in multiplications
+  const std::size_t parts =
+      detail::parts_for(s.rows * s.columns * work_each, s.columns / line + 1);
+  detail::parallel(parts, [&](std::size_t part) {
+    const detail::Range range = detail::part_of(s.columns, parts, part, line);
+    cell_kernels<T>().column_sums({s.rows, range.size(), s.matrix + range.first, s.stride,
+                                   s.sums + range.first, s.accumulate});
+  });
+}
+
+template void sum_columns(const ColumnSums<float>&);
+template void sum_columns(const ColumnSums<double>&);
 template const CellKernels<float>& cell_kernels(Architecture);
 template const CellKernels<double>& cell_kernels(Architecture);
 

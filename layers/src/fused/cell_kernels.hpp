@@ -40,8 +40,7 @@ template <class T>
 struct GruStep {
   std::size_t rows;
   std::size_t units;
-  T* gates;           // (B, 4H): W x in n r z, becomes n r z q
-  const T* from_h;    // (B, 3H): W h for r z n, or null for zeros
+  T* gates;           // (B, 4H): W x in n, W x + W h in r z, W h in q; becomes n r z q
   const T* bias;      // (4H), of n r z q
   const T* h_before;  // (B, H), or null for zeros
   T* h;               // (B, H)
@@ -78,13 +77,15 @@ struct RnnStepBack {
   T* by_argument;      // (B, H): becomes the gradient by the argument of f
 };
 
-/// A matrix (rows, columns) whose columns are summed into `sums`.
+/// A matrix (rows, columns) whose columns are summed into `sums`, or added to them.
 template <class T>
 struct ColumnSums {
   std::size_t rows;
   std::size_t columns;
   const T* matrix;
+  std::size_t stride;  // between rows
   T* sums;
+  bool accumulate;
 };
 
 template <class T>
@@ -105,5 +106,9 @@ const CellKernels<T>& cell_kernels(detail::Architecture architecture = detail::b
 /// The same, for the files that are compiled for it.
 template <class T, detail::Architecture architecture>
 const CellKernels<T>& cell_kernels_for();
+
+/// Column sums, by several threads if the matrix is large.
+template <class T>
+void sum_columns(const ColumnSums<T>& s);
 
 }  // namespace tapestry::layers

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fused/cell_kernels.hpp"
+#include "kernels/batch_fma.hpp"
 #include "kernels/batch_loop.hpp"
 #include "kernels/batch_math.hpp"
 
@@ -37,7 +38,7 @@ struct CellKernelsFor {
       const Batch f = detail::batch_sigmoid(argument(1));
       const Batch g = detail::batch_tanh(argument(2));
       const Batch o = detail::batch_sigmoid(argument(3));
-      const Batch c = xsimd::fma(f, load(at, s.c_before, row * n), i * g);
+      const Batch c = detail::multiply_add(f, load(at, s.c_before, row * n), i * g);
       at.store(gates, i);
       at.store(gates + n, f);
       at.store(gates + 2 * n, g);
@@ -57,11 +58,11 @@ struct CellKernelsFor {
       const Batch o = at.load(gates + 3 * n);
       const Batch by_h = load(at, s.by_output, row * n) + load(at, s.by_h, row * n);
       const Batch squashed = detail::batch_tanh(at.load(s.c + row * n));
-      const Batch slope = xsimd::fnma(squashed, squashed, one());
-      const Batch by_c = xsimd::fma(by_h * o, slope, at.load(s.by_c + row * n));
+      const Batch slope = detail::negated_multiply_add(squashed, squashed, one());
+      const Batch by_c = detail::multiply_add(by_h * o, slope, at.load(s.by_c + row * n));
       at.store(gates, by_c * g * (i * (one() - i)));
       at.store(gates + n, by_c * load(at, s.c_before, row * n) * (f * (one() - f)));
-      at.store(gates + 2 * n, by_c * i * xsimd::fnma(g, g, one()));
+      at.store(gates + 2 * n, by_c * i * detail::negated_multiply_add(g, g, one()));
       at.store(gates + 3 * n, by_h * squashed * (o * (one() - o)));
       at.store(s.by_c + row * n, by_c * f);
     });
@@ -71,21 +72,18 @@ struct CellKernelsFor {
     for_each(s.rows, s.units, [&](std::size_t row, const auto& at) {
       const std::size_t n = s.units;
       T* gates = s.gates + row * 4 * n;
-      const auto from_x = [&](std::size_t block) {
+      const auto biased = [&](std::size_t block) {
         return at.load(gates + block * n) + at.load(s.bias + block * n);
       };
-      const auto from_h = [&](std::size_t gate) {
-        return load(at, s.from_h, (row * 3 + gate) * n);
-      };
-      const Batch r = detail::batch_sigmoid(from_x(1) + from_h(0));
-      const Batch z = detail::batch_sigmoid(from_x(2) + from_h(1));
-      const Batch q = from_h(2) + at.load(s.bias + 3 * n);
-      const Batch fresh = detail::batch_tanh(xsimd::fma(r, q, from_x(0)));
+      const Batch r = detail::batch_sigmoid(biased(1));
+      const Batch z = detail::batch_sigmoid(biased(2));
+      const Batch q = biased(3);
+      const Batch fresh = detail::batch_tanh(detail::multiply_add(r, q, biased(0)));
       at.store(gates, fresh);
       at.store(gates + n, r);
       at.store(gates + 2 * n, z);
       at.store(gates + 3 * n, q);
-      at.store(s.h + row * n, xsimd::fma(z, load(at, s.h_before, row * n), (one() - z) * fresh));
+      at.store(s.h + row * n, detail::multiply_add(z, load(at, s.h_before, row * n), (one() - z) * fresh));
     });
   }
 
@@ -98,7 +96,7 @@ struct CellKernelsFor {
       const Batch z = at.load(gates + 2 * n);
       const Batch q = at.load(gates + 3 * n);
       const Batch by_h = load(at, s.by_output, row * n) + at.load(s.by_h + row * n);
-      const Batch by_fresh = by_h * (one() - z) * xsimd::fnma(fresh, fresh, one());
+      const Batch by_fresh = by_h * (one() - z) * detail::negated_multiply_add(fresh, fresh, one());
       const Batch by_z = by_h * (load(at, s.h_before, row * n) - fresh);
       at.store(gates, by_fresh);
       at.store(gates + n, by_fresh * q * (r * (one() - r)));
@@ -115,7 +113,7 @@ struct CellKernelsFor {
     switch (activation) {
       case Activation::tanh:
         return body([](const Batch& x) { return detail::batch_tanh(x); },
-                    [](const Batch& y) { return xsimd::fnma(y, y, one()); });
+                    [](const Batch& y) { return detail::negated_multiply_add(y, y, one()); });
       case Activation::relu:  // NaN stays NaN
         return body([=](const Batch& x) { return xsimd::select(x < zero, zero, x); },
                     [=](const Batch& y) { return xsimd::select(y > zero, one(), zero); });
@@ -158,10 +156,11 @@ struct CellKernelsFor {
       for (std::size_t k = 0; k < count; ++k) part[k] = Batch(T(0));
       for (std::size_t row = first; row < last; ++row)
         for (std::size_t k = 0; k < count; ++k)
-          part[k] += places[k].load(s.matrix + row * s.columns);
+          part[k] += places[k].load(s.matrix + row * s.stride);
       for (std::size_t k = 0; k < count; ++k) total[k] += part[k];
     }
-    for (std::size_t k = 0; k < count; ++k) places[k].store(s.sums, total[k]);
+    for (std::size_t k = 0; k < count; ++k)
+      places[k].store(s.sums, s.accumulate ? places[k].load(s.sums) + total[k] : total[k]);
   }
 
   static void column_sums(const ColumnSums<T>& s) {
@@ -173,7 +172,9 @@ struct CellKernelsFor {
                                Whole(column + 3 * n)};
       sums_of<4>(s, places);
     }
-    const ColumnSums<T> rest{s.rows, s.columns, s.matrix + column, s.sums + column};
+    ColumnSums<T> rest = s;
+    rest.matrix += column;
+    rest.sums += column;
     detail::for_each_batch<Batch>(s.columns - column,
                                   [&](const auto& place) { sums_of<1>(rest, &place); });
   }

@@ -28,23 +28,24 @@ struct GruSequence : SequenceOp<GruSequence> {
     const Extents n = extents(in[x].shape(), in[w_hh].shape());
     T* all_gates = memory.kept() ? memory.kept() : memory.temporary(n.rows() * n.width());
     T* sum_of_biases = memory.temporary(n.width());
-    T* from_h = memory.temporary(gates * n.state());
     arrange_biases(n, in, sum_of_biases);
-    project_inputs<GruSequence>(n, in[x].data, in[w_ih].data, all_gates);
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
-    const T* h = initial ? in[first_state()].data : nullptr;
-    for (std::size_t s = 0; s < n.steps; ++s) {
-      const std::size_t t = time(s);
-      if (h)
-        detail::gemm(false, true, n.batch, gates * n.units, n.units, h, in[w_hh].data, from_h,
-                     false);
-      T* next_h = y[0].data + t * n.state();
-      kernels.gru({n.batch, n.units, all_gates + t * n.batch * n.width(), h ? from_h : nullptr,
-                   sum_of_biases, h, next_h});
-      h = next_h;
-    }
-    copy_state(y[1], h);
+    project_inputs<GruSequence>(n, in[x].data, in[w_ih].data, all_gates, memory);
+    const StepProduct<GruSequence, T> times_w(n, true, in[w_hh].data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      const T* h = initial ? b.of_state(in[first_state()].data) : nullptr;
+      for (std::size_t s = 0; s < n.steps; ++s) {
+        const std::size_t t = time(s);
+        T* gates = b.at_step(all_gates, t, n.width());
+        for (std::size_t row = 0; row < b.count; ++row)  // x has no part in q
+          std::fill_n(gates + row * n.width() + 3 * n.units, n.units, T{0});
+        if (h) times_w(b.count, {h, n.units}, {gates + n.units, n.width()}, true);
+        T* next_h = b.at_step(y[0].data, t, n.units);
+        cell_kernels<T>().gru({b.count, n.units, gates, sum_of_biases, h, next_h});
+        h = next_h;
+      }
+      b.copy_state(y[1].data, h);
+    });
   }
 
   template <class T>
@@ -54,21 +55,24 @@ struct GruSequence : SequenceOp<GruSequence> {
     T* all_gates = memory.kept();
     const T* by_output = call.grad(0).data;
     T* by_h = memory.temporary(n.state());
-    copy_state({by_h, &call.grad(1).shape(), false}, call.grad(1).data);
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
     const bool by_initial = initial && call.needs(first_state());
-    for (std::size_t s = n.steps; s-- > 0;) {
-      const std::size_t t = time(s);
-      T* step_gates = all_gates + t * n.batch * n.width();
-      const T* h_before = s > 0     ? call.output(0).data + time(s - 1) * n.state()
-                          : initial ? call.input(first_state()).data
-                                    : nullptr;
-      kernels.gru_back({n.batch, n.units, step_gates, h_before,
-                        by_output ? by_output + t * n.state() : nullptr, by_h});
-      if (s > 0 || by_initial)
-        step_back<GruSequence>(n, step_gates, call.input(w_hh).data, by_h, true);
-    }
+    const StepProduct<GruSequence, T> times_w(n, false, call.input(w_hh).data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      T* by_b = b.of_state(by_h);
+      b.copy_state(by_h, call.grad(1).data ? b.of_state(call.grad(1).data) : nullptr);
+      for (std::size_t s = n.steps; s-- > 0;) {
+        const std::size_t t = time(s);
+        T* gates = b.at_step(all_gates, t, n.width());
+        const T* h_before = s > 0     ? b.at_step(call.output(0).data, time(s - 1), n.units)
+                            : initial ? b.of_state(call.input(first_state()).data)
+                                      : nullptr;
+        cell_kernels<T>().gru_back({b.count, n.units, gates, h_before,
+                                    by_output ? b.at_step(by_output, t, n.units) : nullptr, by_b});
+        if (s > 0 || by_initial)
+          times_w(b.count, {gates + n.units, n.width()}, {by_b, n.units}, true);
+      }
+    });
     if (by_initial) add_state(call.target(first_state()), by_h);
     SequenceGradients<GruSequence, T>(*this, call, all_gates).compute();
   }

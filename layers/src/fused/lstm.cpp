@@ -30,24 +30,25 @@ struct LstmSequence : SequenceOp<LstmSequence> {
     T* cells = memory.kept() ? all_gates + n.rows() * n.width() : nullptr;
     T* sum_of_biases = memory.temporary(n.width());
     sum_biases(*this, in, std::span(sum_of_biases, n.width()));
-    project_inputs<LstmSequence>(n, in[x].data, in[w_ih].data, all_gates);
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
-    const T* h = initial ? in[first_state()].data : nullptr;
-    const T* c = initial ? in[first_state() + 1].data : nullptr;
-    for (std::size_t s = 0; s < n.steps; ++s) {
-      const std::size_t t = time(s);
-      T* step_gates = all_gates + t * n.batch * n.width();
-      if (h)
-        detail::gemm(false, true, n.batch, n.width(), n.units, h, in[w_hh].data, step_gates, true);
-      T* next_c = cells ? cells + t * n.state() : y[2].data;
-      T* next_h = y[0].data + t * n.state();
-      kernels.lstm({n.batch, n.units, step_gates, sum_of_biases, c, next_c, next_h});
-      h = next_h;
-      c = next_c;
-    }
-    copy_state(y[1], h);
-    copy_state(y[2], c);
+    project_inputs<LstmSequence>(n, in[x].data, in[w_ih].data, all_gates, memory);
+    const StepProduct<LstmSequence, T> times_w(n, true, in[w_hh].data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      const T* h = initial ? b.of_state(in[first_state()].data) : nullptr;
+      const T* c = initial ? b.of_state(in[first_state() + 1].data) : nullptr;
+      for (std::size_t s = 0; s < n.steps; ++s) {
+        const std::size_t t = time(s);
+        T* gates = b.at_step(all_gates, t, n.width());
+        if (h) times_w(b.count, {h, n.units}, {gates, n.width()}, true);
+        T* next_c = cells ? b.at_step(cells, t, n.units) : b.of_state(y[2].data);
+        T* next_h = b.at_step(y[0].data, t, n.units);
+        cell_kernels<T>().lstm({b.count, n.units, gates, sum_of_biases, c, next_c, next_h});
+        h = next_h;
+        c = next_c;
+      }
+      b.copy_state(y[1].data, h);
+      b.copy_state(y[2].data, c);
+    });
   }
 
   template <class T>
@@ -57,28 +58,28 @@ struct LstmSequence : SequenceOp<LstmSequence> {
     T* all_gates = memory.kept();
     const T* cells = all_gates + n.rows() * n.width();
     const T* by_output = call.grad(0).data;
-    const T* by_h = call.grad(1).data;
-    T* by_earlier_h = memory.temporary(n.state());
+    T* by_h = memory.temporary(n.state());
     T* by_c = memory.temporary(n.state());
-    if (const T* by_last = call.grad(2).data)
-      std::copy_n(by_last, n.state(), by_c);
-    else
-      std::fill_n(by_c, n.state(), T{0});
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
     const bool by_initial = initial && call.needs(first_state());
-    for (std::size_t s = n.steps; s-- > 0;) {
-      const std::size_t t = time(s);
-      T* step_gates = all_gates + t * n.batch * n.width();
-      const T* c_before = s > 0     ? cells + time(s - 1) * n.state()
-                          : initial ? call.input(first_state() + 1).data
-                                    : nullptr;
-      kernels.lstm_back({n.batch, n.units, step_gates, c_before, cells + t * n.state(),
-                         by_output ? by_output + t * n.state() : nullptr, by_h, by_c});
-      if (s > 0 || by_initial)
-        step_back<LstmSequence>(n, step_gates, call.input(w_hh).data, by_earlier_h, false);
-      by_h = by_earlier_h;
-    }
+    const StepProduct<LstmSequence, T> times_w(n, false, call.input(w_hh).data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      T* by_b = b.of_state(by_h);
+      b.copy_state(by_h, call.grad(1).data ? b.of_state(call.grad(1).data) : nullptr);
+      b.copy_state(by_c, call.grad(2).data ? b.of_state(call.grad(2).data) : nullptr);
+      for (std::size_t s = n.steps; s-- > 0;) {
+        const std::size_t t = time(s);
+        T* gates = b.at_step(all_gates, t, n.width());
+        const T* c_before = s > 0     ? b.at_step(cells, time(s - 1), n.units)
+                            : initial ? b.of_state(call.input(first_state() + 1).data)
+                                      : nullptr;
+        cell_kernels<T>().lstm_back(
+            {b.count, n.units, gates, c_before, b.at_step(cells, t, n.units),
+             by_output ? b.at_step(by_output, t, n.units) : nullptr, by_b, b.of_state(by_c)});
+        if (s > 0 || by_initial)
+          times_w(b.count, {gates, n.width()}, {by_b, n.units}, false);
+      }
+    });
     if (by_initial) add_state(call.target(first_state()), by_h);
     if (initial && call.needs(first_state() + 1)) add_state(call.target(first_state() + 1), by_c);
     SequenceGradients<LstmSequence, T>(*this, call, all_gates).compute();

@@ -24,37 +24,44 @@ struct RnnSequence : SequenceOp<RnnSequence> {
     const Extents n = extents(in[x].shape(), in[w_hh].shape());
     T* sum_of_biases = memory.temporary(n.units);
     sum_biases(*this, in, std::span(sum_of_biases, n.units));
-    project_inputs<RnnSequence>(n, in[x].data, in[w_ih].data, y[0].data);
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
-    const T* h = initial ? in[first_state()].data : nullptr;
-    for (std::size_t s = 0; s < n.steps; ++s) {
-      T* next_h = y[0].data + time(s) * n.state();
-      if (h) detail::gemm(false, true, n.batch, n.units, n.units, h, in[w_hh].data, next_h, true);
-      kernels.rnn({n.batch, n.units, activation, sum_of_biases, next_h});
-      h = next_h;
-    }
-    copy_state(y[1], h);
+    project_inputs<RnnSequence>(n, in[x].data, in[w_ih].data, y[0].data, memory);
+    const StepProduct<RnnSequence, T> times_w(n, true, in[w_hh].data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      const T* h = initial ? b.of_state(in[first_state()].data) : nullptr;
+      for (std::size_t s = 0; s < n.steps; ++s) {
+        T* next_h = b.at_step(y[0].data, time(s), n.units);
+        if (h) times_w(b.count, {h, n.units}, {next_h, n.units}, true);
+        cell_kernels<T>().rnn({b.count, n.units, activation, sum_of_biases, next_h});
+        h = next_h;
+      }
+      b.copy_state(y[1].data, h);
+    });
   }
 
   template <class T>
   void backward(KernelBackward<T>& call) const {
     const Extents n = extents(call.input(x).shape(), call.input(w_hh).shape());
-    T* by_arguments = call.memory().temporary(n.rows() * n.units);
-    T* by_earlier_h = call.memory().temporary(n.state());
+    Memory<T>& memory = call.memory();
+    T* by_arguments = memory.temporary(n.rows() * n.units);
     const T* by_output = call.grad(0).data;
-    const T* by_h = call.grad(1).data;
-    const CellKernels<T>& kernels = cell_kernels<T>();
-    const TimeOrder time(n.steps, reverse);
+    T* by_h = memory.temporary(n.state());
     const bool by_initial = initial && call.needs(first_state());
-    for (std::size_t s = n.steps; s-- > 0;) {
-      const std::size_t at = time(s) * n.state();
-      kernels.rnn_back({n.batch, n.units, activation, call.output(0).data + at,
-                        by_output ? by_output + at : nullptr, by_h, by_arguments + at});
-      if (s > 0 || by_initial)
-        step_back<RnnSequence>(n, by_arguments + at, call.input(w_hh).data, by_earlier_h, false);
-      by_h = by_earlier_h;
-    }
+    const StepProduct<RnnSequence, T> times_w(n, false, call.input(w_hh).data, memory);
+    for_sequences(n, [&](const Sequences& b) {
+      const TimeOrder time(n.steps, reverse);
+      T* by_b = b.of_state(by_h);
+      b.copy_state(by_h, call.grad(1).data ? b.of_state(call.grad(1).data) : nullptr);
+      for (std::size_t s = n.steps; s-- > 0;) {
+        const std::size_t t = time(s);
+        T* by_argument = b.at_step(by_arguments, t, n.units);
+        cell_kernels<T>().rnn_back(
+            {b.count, n.units, activation, b.at_step(call.output(0).data, t, n.units),
+             by_output ? b.at_step(by_output, t, n.units) : nullptr, by_b, by_argument});
+        if (s > 0 || by_initial)
+          times_w(b.count, {by_argument, n.units}, {by_b, n.units}, false);
+      }
+    });
     if (by_initial) add_state(call.target(first_state()), by_h);
     SequenceGradients<RnnSequence, T>(*this, call, by_arguments).compute();
   }

@@ -8,16 +8,20 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "fused/cell_kernels.hpp"
+#include "fused/one_hot.hpp"
 #include "gemm.hpp"
 #include "recurrence.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
+#include "threads/team.hpp"
 
 namespace tapestry::layers {
 
@@ -114,30 +118,102 @@ void sum_biases(const Op& op, std::span<const In<T>> in, std::span<T> sums) {
     sums[i] = op.bias ? in[Op::b_ih].data[i] + in[Op::b_hh].data[i] : T{0};
 }
 
+/// W_ih transposed, (I, width), in the order of the array of gates.
+template <class Op, class T>
+detail::Rows<T> input_table(const typename Op::Extents& n, const T* w_ih, T* table) {
+  for (const GateBlock& block : Op::x_blocks)
+    detail::transpose<T>(block.count * n.units, n.inputs,
+                         {w_ih + block.weight_row * n.units * n.inputs, n.inputs},
+                         {table + block.column * n.units, n.width()});
+  return {table, n.width()};
+}
+
 /// The part of all gates (T·B, width) that comes from x. Columns it has no part in are left alone.
 template <class Op, class T>
-void project_inputs(const typename Op::Extents& n, const T* x, const T* w_ih, T* gates) {
-  for (const GateBlock& block : Op::x_blocks)
-    detail::gemm<T>(false, true, n.rows(), block.count * n.units, n.inputs, {x, n.inputs},
-                    {w_ih + block.weight_row * n.units * n.inputs, n.inputs},
-                    {gates + block.column * n.units, n.width()}, false);
+void project_inputs(const typename Op::Extents& n, const T* x, const T* w_ih, T* gates,
+                    Memory<T>& memory) {
+  const auto positions = one_hot_positions(n.rows(), n.inputs, x, memory);
+  const detail::Rows<T> table =
+      positions.empty()
+          ? detail::Rows<T>{}
+          : input_table<Op>(n, w_ih, memory.temporary(n.inputs * n.width()));
+  for (const GateBlock& block : Op::x_blocks) {
+    const std::size_t column = block.column * n.units;
+    const std::size_t width = block.count * n.units;
+    if (positions.empty())
+      detail::gemm<T>(false, true, n.rows(), width, n.inputs, {x, n.inputs},
+                      {w_ih + block.weight_row * n.units * n.inputs, n.inputs},
+                      {gates + column, n.width()}, false);
+    else
+      look_up<T>(positions, width, {table.data + column, n.width()}, {gates + column, n.width()});
+  }
 }
 
-/// The gradient by h before a step, through its gates: by_h = (or +=) d W_hh.
+/// The products of all steps with W_hh or, forward, its transpose; arranged once if there are many.
 template <class Op, class T>
-void step_back(const typename Op::Extents& n, const T* d, const T* w_hh, T* by_h, bool accumulate) {
-  detail::gemm<T>(false, false, n.batch, n.units, Op::gates * n.units,
-                  {d + Op::h_block.column * n.units, n.width()}, {w_hh, n.units}, {by_h, n.units},
-                  accumulate);
-}
+class StepProduct {
+ public:
+  StepProduct(const typename Op::Extents& n, bool forward, const T* w_hh, Memory<T>& memory)
+      : forward_(forward),
+        k_(forward ? n.units : Op::gates * n.units),
+        n_(forward ? Op::gates * n.units : n.units),
+        w_hh_{w_hh, n.units} {
+    if (n.rows() > 8)
+      packed_.emplace(forward, k_, n_, w_hh_,
+                      memory.temporary(detail::PackedMatrix<T>::size(k_, n_)));
+  }
 
-/// The last state: `state`, or zeros if it is null.
-template <class T>
-void copy_state(const Out<T>& target, const T* state) {
-  if (!state)
-    std::fill_n(target.data, target.size(), T{0});
-  else if (state != target.data)
-    std::copy_n(state, target.size(), target.data);
+  /// c = (or +=) a times the matrix.
+  void operator()(std::size_t rows, detail::Rows<const T> a, detail::Rows<T> c,
+                  bool accumulate) const {
+    if (packed_) return packed_->multiply(rows, a, c, accumulate);
+    detail::gemm<T>(false, forward_, rows, n_, k_, a, w_hh_, c, accumulate);
+  }
+
+ private:
+  bool forward_;
+  std::size_t k_;
+  std::size_t n_;
+  detail::Rows<const T> w_hh_;
+  std::optional<detail::PackedMatrix<T>> packed_;
+};
+
+/// Neighbouring sequences of a batch, and where they are in arrays of it.
+struct Sequences {
+  std::size_t first;
+  std::size_t count;
+  std::size_t batch;  // B
+  std::size_t units;  // H
+
+  /// In an array (T, B, width).
+  template <class T>
+  [[nodiscard]] T* at_step(T* array, std::size_t t, std::size_t width) const {
+    return array + (t * batch + first) * width;
+  }
+  /// In an array (B, H).
+  template <class T>
+  [[nodiscard]] T* of_state(T* state) const {
+    return state + first * units;
+  }
+  /// Copies the states of these sequences into an array (B, H): zeros if `from` is null.
+  template <class T>
+  void copy_state(T* target, const T* from) const {
+    T* to = of_state(target);
+    if (!from)
+      std::fill_n(to, count * units, T{0});
+    else if (from != to)
+      std::copy_n(from, count * units, to);
+  }
+};
+
+/// Calls `body(sequences)` for parts of the batch, which do not depend on each other.
+template <class Extents, class Body>
+void for_sequences(const Extents& n, const Body& body) {
+  const std::size_t parts = detail::parts_for(n.rows() * n.width() * n.units, n.batch);
+  detail::parallel(parts, [&](std::size_t part) {
+    const detail::Range range = detail::part_of(n.batch, parts, part);
+    body(Sequences{range.first, range.size(), n.batch, n.units});
+  });
 }
 
 /// The gradient by the initial state, zeros if `gradient` is null.
@@ -184,11 +260,28 @@ class SequenceGradients {
   }
 
   void by_w_ih(const Out<T>& target) {
+    const T* x = call_.input(Op::x).data;
+    if (!target.accumulate) {
+      const auto positions = one_hot_positions(n_.rows(), n_.inputs, x, call_.memory());
+      if (!positions.empty()) return by_table(positions, target.data);
+    }
     for (const GateBlock& block : Op::x_blocks)
       detail::gemm<T>(true, false, block.count * n_.units, n_.inputs, n_.rows(), part(block),
-                      {call_.input(Op::x).data, n_.inputs},
+                      {x, n_.inputs},
                       {target.data + block.weight_row * n_.units * n_.inputs, n_.inputs},
                       target.accumulate);
+  }
+
+  /// The same for one-hot inputs.
+  void by_table(std::span<const std::uint32_t> positions, T* target) {
+    T* table = call_.memory().temporary(n_.inputs * n_.width());
+    std::fill_n(table, n_.inputs * n_.width(), T{0});
+    for (const GateBlock& block : Op::x_blocks) {
+      const detail::Rows<T> sums{table + block.column * n_.units, n_.width()};
+      add_up<T>(positions, block.count * n_.units, part(block), sums);
+      detail::transpose<T>(n_.inputs, block.count * n_.units, {sums.data, sums.stride},
+                           {target + block.weight_row * n_.units * n_.inputs, n_.inputs});
+    }
   }
 
   /// Each step with h of the step before: all of them as one product, but for the first.
@@ -207,7 +300,7 @@ class SequenceGradients {
 
   void by_biases() {
     T* sums = call_.memory().temporary(n_.width());
-    cell_kernels<T>().column_sums({n_.rows(), n_.width(), d_, sums});
+    sum_columns<T>({n_.rows(), n_.width(), d_, n_.width(), sums, false});
     if (call_.needs(Op::b_ih)) {
       const Out<T> target = call_.target(Op::b_ih);
       for (const GateBlock& block : Op::x_blocks) add(target, sums, block);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/update_kernels_inline.hpp"
+
+namespace tapestry::optim {
+
+using tapestry::detail::Architecture;
+
+extern template const UpdateKernels<float>& update_kernels_for<float, Architecture::avx2>();
+extern template const UpdateKernels<double>& update_kernels_for<double, Architecture::avx2>();
+extern template const UpdateKernels<float>& update_kernels_for<float, Architecture::avx512>();
+extern template const UpdateKernels<double>& update_kernels_for<double, Architecture::avx512>();
+
+template <class T>
+const UpdateKernels<T>& update_kernels(Architecture architecture) {
+  return tapestry::detail::with_architecture(architecture, []<Architecture a>() -> const UpdateKernels<T>& {
+    return update_kernels_for<T, a>();
+  });
+}
+
+template const UpdateKernels<float>& update_kernels(Architecture);
+template const UpdateKernels<double>& update_kernels(Architecture);
+
+}  // namespace tapestry::optim

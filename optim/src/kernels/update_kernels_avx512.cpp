@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/update_kernels_inline.hpp"
+
+namespace tapestry::optim {
+
+#if defined(TAPESTRY_AVX2_KERNELS)
+using tapestry::detail::Architecture;
+template const UpdateKernels<float>& update_kernels_for<float, Architecture::avx512>();
+template const UpdateKernels<double>& update_kernels_for<double, Architecture::avx512>();
+#endif
+
+}  // namespace tapestry::optim
