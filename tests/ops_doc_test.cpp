@@ -13,6 +13,7 @@
 
 #include "gradient_formula.hpp"
 #include "op_table/all.hpp"
+#include "tapestry/layers.hpp"
 
 namespace tapestry::test {
 namespace {
@@ -38,6 +39,23 @@ gradient at all: `stop_gradient`, `one_hot`, `argmax`, `argmin`.
 |---|---|---|---|---|
 )";
 
+const char* const fused_introduction = R"(
+## Fused ops of the layers
+
+A layer records one of these where it can: see `fuses()` in `layers/include/tapestry/layers/recurrent.hpp`.
+Each has a definition in the ops above, which drawings show, which a tape in primitive mode records, and
+which second and higher derivatives go through; `tests/fused_ops_test.cpp` holds value and gradient of
+each to it. Inputs that a layer does not have, biases or a given state, are left out.
+
+| op | value | shapes |
+|---|---|---|
+)";
+
+/// Those are not among the functions of a variable, which the table of cases covers.
+bool is_of_the_layers(const OpDescription& op) {
+  return op.fused && (op.name == "linear" || op.name.ends_with("_sequence"));
+}
+
 std::string escaped(const std::string& text) {
   std::string result;
   for (const char c : text) result += c == '|' ? "\\|" : std::string(1, c);
@@ -57,13 +75,22 @@ std::string line_of(const OpDescription& op, const OpGradient& gradient) {
 }
 
 std::string page() {
+  // Only ops of what a program uses are known to it.
+  const layers::LSTM<> lstm({.input_size = 1, .hidden_size = 1});
+  const layers::GRU<> gru({.input_size = 1, .hidden_size = 1});
+  const layers::RNN<> rnn({.input_size = 1, .hidden_size = 1});
+  const layers::Linear<> linear(1, 1);
   std::string text = introduction;
+  std::string fused = fused_introduction;
   for (const OpDescription& op : registered_ops()) {
     BOOST_TEST(!op.formula.empty(), op.name << " does not say what it computes");
     BOOST_TEST(!op.shapes.empty(), op.name << " does not say its shapes");
-    text += line_of(op, gradient_of_op(op.name, op_table()));
+    if (is_of_the_layers(op))
+      fused += "| `" + op.name + "` | " + escaped(op.formula) + " | " + escaped(op.shapes) + " |\n";
+    else
+      text += line_of(op, gradient_of_op(op.name, op_table()));
   }
-  return text;
+  return text + fused;
 }
 
 BOOST_AUTO_TEST_CASE(the_page_names_every_function) {

@@ -21,11 +21,12 @@ Registry& registry() {
 
 }  // namespace
 
-bool detail::register_op(std::string_view name, std::string_view formula, std::string_view shapes) {
+bool detail::register_op(std::string_view name, std::string_view formula, std::string_view shapes,
+                         bool fused) {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
-  all.ops.try_emplace(std::string(name),
-                      OpDescription{std::string(name), std::string(formula), std::string(shapes)});
+  all.ops.try_emplace(std::string(name), OpDescription{std::string(name), std::string(formula),
+                                                       std::string(shapes), fused});
   return true;
 }
 

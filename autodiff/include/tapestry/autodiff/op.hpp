@@ -345,7 +345,7 @@ bool describe_op() {
   std::string_view shapes = General<Op> ? "" : "elementwise";
   if constexpr (requires { Op::formula; }) formula = Op::formula;
   if constexpr (requires { Op::shapes; }) shapes = Op::shapes;
-  return register_op(Op::name, formula, shapes);
+  return register_op(Op::name, formula, shapes, Fused<Op, float>);
 }
 
 template <class Op>

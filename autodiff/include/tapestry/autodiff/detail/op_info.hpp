@@ -138,7 +138,8 @@ struct OpInfo {
 };
 
 /// Adds to the list of ops, once for each name; returns true.
-bool register_op(std::string_view name, std::string_view formula, std::string_view shapes);
+bool register_op(std::string_view name, std::string_view formula, std::string_view shapes,
+                 bool fused);
 
 }  // namespace detail
 
@@ -147,6 +148,7 @@ struct OpDescription {
   std::string name;
   std::string formula;  ///< "y = a / b"
   std::string shapes;   ///< "(..., n, m), (..., m, k) -> (..., n, k)"
+  bool fused = false;   ///< has a definition in other ops, and a kernel of its own
 };
 
 /// All ops that are part of the program, sorted by name: those of the library, and those of the
