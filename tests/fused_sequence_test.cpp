@@ -388,7 +388,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(one_hot_inputs_are_looked_up, T, Types) {
   for (const Kind kind : kinds)
     for (const std::size_t units : {1, 9, 20})
       for (const int last : {0, 1, 2, 3}) {
-        const Config c{.kind = kind, .steps = 4, .batch = 5, .inputs = 6, .units = units,
+        const Config c{.kind = kind,
+                       .steps = 4,
+                       .batch = 5,
+                       .inputs = 6,
+                       .units = units,
                        .reverse = units == 9};
         auto operands = operands_of<T>(c, units);
         operands[0] = one_hot_rows<T>(c, generator);

@@ -61,8 +61,10 @@ struct Operands {
   std::vector<T> row;
 
   Operands(const Case& s, Generator& g)
-      : a(s.ta ? s.k : s.m, s.ta ? s.m : s.k, g), b(s.tb ? s.n : s.k, s.tb ? s.k : s.n, g),
-        c(s.m, s.n, g), row(s.n) {
+      : a(s.ta ? s.k : s.m, s.ta ? s.m : s.k, g),
+        b(s.tb ? s.n : s.k, s.tb ? s.k : s.n, g),
+        c(s.m, s.n, g),
+        row(s.n) {
     for (T& x : row) x = static_cast<T>(g.uniform(-1, 1));
   }
 

@@ -60,9 +60,7 @@ struct Model {
   static Parameter<T> make(const Shape& shape) {
     return Parameter<T>(layers::uniform<T>(shape, 0.3));
   }
-  ParameterList<T> parameters() {
-    return {&embedding, &w_ih, &w_hh, &b_ih, &b_hh, &weight, &bias};
-  }
+  ParameterList<T> parameters() { return {&embedding, &w_ih, &w_hh, &b_ih, &b_hh, &weight, &bias}; }
 
   Variable<T> output(Tape<T>& tape, const Variable<T>& x) {
     const layers::SequenceWeights<T> w{tape.watch(w_ih), tape.watch(w_hh), tape.watch(b_ih),
@@ -123,8 +121,7 @@ BOOST_AUTO_TEST_CASE(threads_of_the_user_share_the_team) {
   const WithThreads several(3);
   std::vector<std::vector<float>> results(4);
   std::vector<std::thread> users;
-  for (auto& result : results)
-    users.emplace_back([&result] { result = train<float>(Kind::lstm); });
+  for (auto& result : results) users.emplace_back([&result] { result = train<float>(Kind::lstm); });
   for (std::thread& user : users) user.join();
   for (const auto& result : results) BOOST_TEST((result == alone));
 }

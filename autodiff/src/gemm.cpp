@@ -83,8 +83,15 @@ struct Operands {
 };
 
 template <class T>
-void multiply_alone(const Operands<T>& p) {
+void multiply_alone(const Operands<T>& all) {
   const GemmKernels<T>& kernels = gemm_kernels<T>();
+  Operands<T> p = all;
+  if (p.m == 1 && p.transpose_b && !p.transpose_a) {  // all but the last, narrow panel
+    const std::size_t whole = p.n / kernels.panel * kernels.panel;
+    kernels.multiply_row(
+        {whole, p.k, p.a.data, p.b.data, p.b.stride, p.c.data, p.accumulate, p.row});
+    p = p.columns({whole, p.n});
+  }
   T* packed = Blocks<T>::right();
   // For a few rows, what is packed should stay in the first cache.
   const std::size_t width = p.m <= kernels.tile ? kernels.panel : packed_columns<T>;

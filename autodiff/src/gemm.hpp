@@ -6,8 +6,8 @@
 
 namespace tapestry::detail {
 
-/// C = op(A) op(B), or C += with `accumulate`; row-major. op(A) is (m, k), op(B) (k, n), C (m, n); a
-/// transposed operand is stored as (k, m) or (n, k). Large products are shared among the threads.
+/// C = op(A) op(B), or C += with `accumulate`; row-major. op(A) is (m, k), op(B) (k, n), C (m, n);
+/// a transposed operand is stored as (k, m) or (n, k). Large products are shared among the threads.
 /// An element of C does not depend on what else is computed with it.
 template <class T>
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,

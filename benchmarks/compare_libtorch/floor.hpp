@@ -46,12 +46,13 @@ class Floor {
     }
   }
 
-  void forward() {
+  /// From zeros, the first step has no product with the state.
+  void forward(bool from_zeros = true) {
     for (std::size_t l = 0; l < row_.layers; ++l) {
       const std::size_t inputs = l == 0 ? row_.inputs : row_.units;
       if (!looks_up(l))
         multiply(false, true, row_.tokens(), wide_, inputs, rows_of_x_, weights_, gates_);
-      for (std::size_t t = 1; t < row_.steps; ++t)
+      for (std::size_t t = from_zeros ? 1 : 0; t < row_.steps; ++t)
         multiply(false, true, row_.batch, wide_, row_.units, rows_of_x_, weights_, gates_);
     }
     multiply(false, true, row_.tokens(), row_.classes, row_.units, rows_of_x_, weights_, logits_);

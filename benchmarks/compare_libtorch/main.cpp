@@ -85,7 +85,9 @@ void compare_times(const Options& options, Row row, const std::string& cell) {
   const int n = options.threads;
   // libtorch does best either with the threads of the BLAS alone or with its own too.
   std::vector<Turn> turns{{our_run, n, 1, 1}, {their_run, n, 1, n}};
-  turns.emplace_back([&] { options.mode == "train" ? floor.train() : floor.forward(); }, n, 1, n);
+  turns.emplace_back(
+      [&] { options.mode == "train" ? floor.train() : floor.forward(options.mode != "stream"); }, n,
+      1, n);
   if (n > 1) turns.emplace_back(their_run, n, n, n);
   const std::size_t inner =
       std::clamp<std::size_t>(static_cast<std::size_t>(20 / time_of(1, our_run)), 1, 200);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Kernels are written once, as templates over the architecture, and compiled once for each: those
-// for the baseline like everything else, the others in files of their own (`*_avx2.cpp`, `*_avx512.cpp`) with the
-// flags that CMake gives them. Which one runs is decided at run time.
+// for the baseline like everything else, the others in files of their own (`*_avx2.cpp`,
+// `*_avx512.cpp`) with the flags that CMake gives them. Which one runs is decided at run time.
 //
 // A file for another architecture must hold nothing that the linker could share with the rest of
 // the program: only templates over the architecture.

@@ -14,8 +14,8 @@ inline constexpr bool is_avx512 = std::is_base_of_v<xsimd::avx512f, A>;
 /// x y + z.
 template <class T, class A>
 [[gnu::always_inline]] inline xsimd::batch<T, A> multiply_add(const xsimd::batch<T, A>& x,
-                                                     const xsimd::batch<T, A>& y,
-                                                     const xsimd::batch<T, A>& z) {
+                                                              const xsimd::batch<T, A>& y,
+                                                              const xsimd::batch<T, A>& z) {
 #if defined(__AVX512F__)
   if constexpr (is_avx512<A> && std::is_same_v<T, float>)
     return _mm512_fmadd_ps(x, y, z);
@@ -29,8 +29,8 @@ template <class T, class A>
 /// z - x y.
 template <class T, class A>
 [[gnu::always_inline]] inline xsimd::batch<T, A> negated_multiply_add(const xsimd::batch<T, A>& x,
-                                                      const xsimd::batch<T, A>& y,
-                                                      const xsimd::batch<T, A>& z) {
+                                                                      const xsimd::batch<T, A>& y,
+                                                                      const xsimd::batch<T, A>& z) {
 #if defined(__AVX512F__)
   if constexpr (is_avx512<A> && std::is_same_v<T, float>)
     return _mm512_fnmadd_ps(x, y, z);

@@ -16,8 +16,8 @@ inline constexpr std::size_t gemm_depth = 256;
 template <class T>
 inline constexpr std::size_t left_stride = gemm_depth + 64 / sizeof(T);
 
-/// Arranges a right matrix (depth, columns) for `multiply`: in blocks of `gemm_depth` rows, these in
-/// panels of neighbouring columns, these by rows. Stored is its transpose if `transposed`.
+/// Arranges a right matrix (depth, columns) for `multiply`: in blocks of `gemm_depth` rows, these
+/// in panels of neighbouring columns, these by rows. Stored is its transpose if `transposed`.
 template <class T>
 struct PackTask {
   bool transposed;
@@ -28,9 +28,9 @@ struct PackTask {
   T* packed;           // depth * the columns rounded up to whole batches
 };
 
-/// C = A B, or C += A B with `accumulate`, or C = A B + `row` for each row of C, if that is not null.
-/// A is (rows, depth), stored as its transpose if `transposed`; B was packed. `left` has room for
-/// the `left_size` numbers that the kernels want.
+/// C = A B, or C += A B with `accumulate`, or C = A B + `row` for each row of C, if that is not
+/// null. A is (rows, depth), stored as its transpose if `transposed`; B was packed. `left` has room
+/// for the `left_size` numbers that the kernels want.
 template <class T>
 struct MultiplyTask {
   std::size_t rows;
@@ -45,6 +45,20 @@ struct MultiplyTask {
   bool accumulate;
   const T* row;
   T* left;
+};
+
+/// The same for one row of A and a B that was not packed, of which the transpose (columns, depth)
+/// is stored: c = W a for weights W. `columns` are whole panels.
+template <class T>
+struct RowTask {
+  std::size_t columns;
+  std::size_t depth;
+  const T* a;
+  const T* matrix;
+  std::size_t stride;  // between stored rows
+  T* c;
+  bool accumulate;
+  const T* row;
 };
 
 /// Copies the transpose of a matrix (rows, columns).
@@ -66,6 +80,7 @@ struct GemmKernels {
   std::size_t left_size;  // numbers in a block of the left matrix
   void (*pack)(const PackTask<T>&);
   void (*multiply)(const MultiplyTask<T>&);
+  void (*multiply_row)(const RowTask<T>&);
   void (*transpose)(const TransposeTask<T>&);
 };
 

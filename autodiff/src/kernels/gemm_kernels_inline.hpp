@@ -97,10 +97,10 @@ struct GemmKernelsFor {
 
   /// The functions for 1, 2, ... rows.
   template <std::size_t width, bool transposed>
-  static constexpr auto tile_functions =
-      []<std::size_t... r>(std::index_sequence<r...>) {
-        return std::array<TileFunction, most_rows>{&tile<r + 1, width, transposed>...};
-      }(std::make_index_sequence<most_rows>{});
+  static constexpr auto tile_functions = []<std::size_t... r>(std::index_sequence<r...>) {
+    return std::array<TileFunction, most_rows>{&tile<r + 1, width, transposed>...};
+  }
+  (std::make_index_sequence<most_rows>{});
 
   /// All rows with one panel, in tiles of nearly the same height.
   template <bool transposed>
@@ -138,11 +138,10 @@ struct GemmKernelsFor {
         const T* a = transposed ? m.a + k * m.a_stride + row : m.a + row * m.a_stride + k;
         if (copied)
           copy(transposed ? depth : rows, transposed ? rows : depth, a, m.a_stride, m.left, stride);
-        multiply_block<transposed>(
-            {depth, copied ? m.left : a, copied ? stride : m.a_stride,
-             m.packed + k * padded(m.columns), m.c + row * m.c_stride, m.c_stride, m.columns,
-             m.accumulate || k > 0, m.row},
-            rows);
+        multiply_block<transposed>({depth, copied ? m.left : a, copied ? stride : m.a_stride,
+                                    m.packed + k * padded(m.columns), m.c + row * m.c_stride,
+                                    m.c_stride, m.columns, m.accumulate || k > 0, m.row},
+                                   rows);
       }
     }
   }
@@ -153,11 +152,49 @@ struct GemmKernelsFor {
     constexpr std::size_t panel = vectors * lanes;
     for (std::size_t column = 0; column < t.columns; column += panel) {
       const std::size_t columns = t.columns - column < panel ? t.columns - column : panel;
-      multiply_panel<transposed>({t.depth, t.a, t.a_stride, t.panel + column * t.depth,
-                                  t.c + column, t.c_stride, columns, t.accumulate,
-                                  t.row ? t.row + column : nullptr},
-                                 rows);
+      multiply_panel<transposed>(
+          {t.depth, t.a, t.a_stride, t.panel + column * t.depth, t.c + column, t.c_stride, columns,
+           t.accumulate, t.row ? t.row + column : nullptr},
+          rows);
     }
+  }
+
+  /// What is read once is not worth packing: a few rows of B at a time stay in the first cache.
+  static void multiply_row(const RowTask<T>& r) {
+    constexpr std::size_t panel = vectors * lanes;
+    for (std::size_t column = 0; column < r.columns; column += panel)
+      for (std::size_t k = 0; k < r.depth; k += gemm_depth) {
+        const std::size_t depth = r.depth - k < gemm_depth ? r.depth - k : gemm_depth;
+        const T* before = r.accumulate || k > 0 ? r.c + column : r.row ? r.row + column : nullptr;
+        multiply_row_panel(depth, r.a + k, r.matrix + column * r.stride + k, r.stride, r.c + column,
+                           before);
+      }
+  }
+
+  static void multiply_row_panel(std::size_t depth, const T* a, const T* matrix, std::size_t stride,
+                                 T* c, const T* before) {
+    constexpr std::size_t panel = vectors * lanes, side = transposed_side<T>;
+    static_assert(panel % side == 0);
+    alignas(64) T some[side * panel];
+    Batch sums[vectors];
+    unrolled<vectors>([&](auto v) __attribute__((always_inline)) { sums[v] = Batch(T(0)); });
+    for (std::size_t k = 0; k < depth; k += side) {
+      const std::size_t count = depth - k < side ? depth - k : side;
+      if (count == side)
+        for (std::size_t i = 0; i < panel; i += side)
+          transpose_square<Batch>(matrix + i * stride + k, stride, some + i, panel);
+      else
+        transpose_plainly({panel, count, matrix + k, stride, some, panel}, 0, panel, 0);
+      for (std::size_t i = 0; i < count; ++i)
+        unrolled<vectors>([&](auto v) __attribute__((always_inline)) {
+          sums[v] = multiply_add(Batch(a[k + i]), Batch::load_aligned(some + i * panel + v * lanes),
+                                 sums[v]);
+        });
+    }
+    unrolled<vectors>([&](auto v) __attribute__((always_inline)) {
+      (before ? Batch::load_unaligned(before + v * lanes) + sums[v] : sums[v])
+          .store_unaligned(c + v * lanes);
+    });
   }
 
   /// Copies whole squares of a transpose in registers; the rest one by one.
@@ -208,8 +245,9 @@ struct GemmKernelsFor {
         to[row * to_stride + i] = from[row * from_stride + i];
   }
 
-  static constexpr GemmKernels<T> table{lanes, vectors * lanes, most_rows, rows_in_cache * left_stride<T>,
-                                        &pack, &multiply,       &transpose};
+  static constexpr GemmKernels<T> table{
+      lanes, vectors* lanes, most_rows,     rows_in_cache* left_stride<T>,
+      &pack, &multiply,      &multiply_row, &transpose};
 };
 
 template <class T, Architecture architecture>

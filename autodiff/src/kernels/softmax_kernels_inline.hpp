@@ -56,8 +56,7 @@ struct SoftmaxKernelsFor {
     double total = sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]), lanes);
     for (; i + lanes <= n; i += lanes)
       total += sum_of(batch_exp(Batch::load_unaligned(x + i) - shift), lanes);
-    if (i < n)
-      total += sum_of(batch_exp(PartOfBatch<Batch>(i, n - i).load(x) - shift), n - i);
+    if (i < n) total += sum_of(batch_exp(PartOfBatch<Batch>(i, n - i).load(x) - shift), n - i);
     return total;
   }
 

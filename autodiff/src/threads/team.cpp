@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/threads.hpp"
+#include "threads/processors.hpp"
 
 #if __has_include(<pthread.h>)
 #include <pthread.h>
@@ -22,7 +24,7 @@ namespace detail {
 namespace {
 
 std::atomic<int> threads_wanted{1};
-std::atomic<bool> team_gone{false};   // at the end of the program
+std::atomic<bool> team_gone{false};  // at the end of the program
 thread_local bool in_parallel = false;
 
 void relax() {
@@ -65,6 +67,7 @@ class Team {
     const std::unique_lock lock(in_use_, std::try_to_lock);
     if (!lock.owns_lock() || team_gone) return false;
     resize(static_cast<std::size_t>(threads_wanted.load()) - 1);
+    processors_.keep_off_this(workers_);
     task_ = {run, body, parts};
     next_part_ = 0;
     error_ = nullptr;
@@ -88,6 +91,7 @@ class Team {
   void resize(std::size_t count) {
     if (workers_.size() == count) return;
     stop();
+    processors_.forget();
     try {
       while (workers_.size() < count)
         workers_.emplace_back([this, round = round_.load()] { work(round); });
@@ -154,6 +158,7 @@ class Team {
 
   std::mutex in_use_;
   std::vector<std::thread> workers_;
+  Processors processors_;
   std::atomic<std::uint32_t> round_{0};   // changes whenever there is something to do
   std::atomic<std::uint32_t> inside_{0};  // workers that look at the task
   std::atomic<bool> open_{false};

@@ -22,8 +22,7 @@ template <class T>
 void sum_columns(const ColumnSums<T>& s) {
   constexpr std::size_t line = 16;      // columns of a cache line
   constexpr std::size_t work_each = 4;  // in multiplications
-  const std::size_t parts =
-      detail::parts_for(s.rows * s.columns * work_each, s.columns / line + 1);
+  const std::size_t parts = detail::parts_for(s.rows * s.columns * work_each, s.columns / line + 1);
   detail::parallel(parts, [&](std::size_t part) {
     const detail::Range range = detail::part_of(s.columns, parts, part, line);
     cell_kernels<T>().column_sums({s.rows, range.size(), s.matrix + range.first, s.stride,

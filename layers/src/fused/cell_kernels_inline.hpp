@@ -83,7 +83,8 @@ struct CellKernelsFor {
       at.store(gates + n, r);
       at.store(gates + 2 * n, z);
       at.store(gates + 3 * n, q);
-      at.store(s.h + row * n, detail::multiply_add(z, load(at, s.h_before, row * n), (one() - z) * fresh));
+      at.store(s.h + row * n,
+               detail::multiply_add(z, load(at, s.h_before, row * n), (one() - z) * fresh));
     });
   }
 

@@ -76,8 +76,7 @@ struct LstmSequence : SequenceOp<LstmSequence> {
         cell_kernels<T>().lstm_back(
             {b.count, n.units, gates, c_before, b.at_step(cells, t, n.units),
              by_output ? b.at_step(by_output, t, n.units) : nullptr, by_b, b.of_state(by_c)});
-        if (s > 0 || by_initial)
-          times_w(b.count, {gates, n.width()}, {by_b, n.units}, false);
+        if (s > 0 || by_initial) times_w(b.count, {gates, n.width()}, {by_b, n.units}, false);
       }
     });
     if (by_initial) add_state(call.target(first_state()), by_h);

@@ -48,9 +48,8 @@ template <class Body>
 void for_lines(std::size_t count, std::size_t length, const Body& body) {
   constexpr std::size_t unit = 16;  // numbers of a cache line
   const std::size_t parts = detail::parts_for(count * length * 4, count / unit + 1);
-  detail::parallel(parts, [&](std::size_t part) {
-    body(detail::part_of(count, parts, part, unit));
-  });
+  detail::parallel(parts,
+                   [&](std::size_t part) { body(detail::part_of(count, parts, part, unit)); });
 }
 
 /// to(row, ...) = table(positions[row], ...), for `width` columns.
@@ -63,10 +62,19 @@ void look_up(std::span<const std::uint32_t> positions, std::size_t width,
   });
 }
 
+/// to(row, i) = matrix(i, positions[row]): for a few rows, from the transpose of a table.
+template <class T>
+void look_up_columns(std::span<const std::uint32_t> positions, std::size_t width,
+                     detail::Rows<const T> matrix, detail::Rows<T> to) {
+  for (std::size_t row = 0; row < positions.size(); ++row)
+    for (std::size_t i = 0; i < width; ++i)
+      to.from(row).data[i] = matrix.from(i).data[positions[row]];
+}
+
 /// table(positions[row], ...) += from(row, ...).
 template <class T>
-void add_up(std::span<const std::uint32_t> positions, std::size_t width,
-            detail::Rows<const T> from, detail::Rows<T> table) {
+void add_up(std::span<const std::uint32_t> positions, std::size_t width, detail::Rows<const T> from,
+            detail::Rows<T> table) {
   for_lines(width, positions.size(), [&](const detail::Range& columns) {
     for (std::size_t row = 0; row < positions.size(); ++row) {
       const T* x = from.from(row).data;

@@ -58,8 +58,7 @@ struct RnnSequence : SequenceOp<RnnSequence> {
         cell_kernels<T>().rnn_back(
             {b.count, n.units, activation, b.at_step(call.output(0).data, t, n.units),
              by_output ? b.at_step(by_output, t, n.units) : nullptr, by_b, by_argument});
-        if (s > 0 || by_initial)
-          times_w(b.count, {by_argument, n.units}, {by_b, n.units}, false);
+        if (s > 0 || by_initial) times_w(b.count, {by_argument, n.units}, {by_b, n.units}, false);
       }
     });
     if (by_initial) add_state(call.target(first_state()), by_h);

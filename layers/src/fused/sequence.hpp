@@ -133,19 +133,21 @@ template <class Op, class T>
 void project_inputs(const typename Op::Extents& n, const T* x, const T* w_ih, T* gates,
                     Memory<T>& memory) {
   const auto positions = one_hot_positions(n.rows(), n.inputs, x, memory);
+  const bool few = n.rows() < n.inputs / 4;  // a table would cost more than it saves
   const detail::Rows<T> table =
-      positions.empty()
-          ? detail::Rows<T>{}
-          : input_table<Op>(n, w_ih, memory.temporary(n.inputs * n.width()));
+      positions.empty() || few ? detail::Rows<T>{}
+                               : input_table<Op>(n, w_ih, memory.temporary(n.inputs * n.width()));
   for (const GateBlock& block : Op::x_blocks) {
     const std::size_t column = block.column * n.units;
     const std::size_t width = block.count * n.units;
+    const detail::Rows<const T> weights{w_ih + block.weight_row * n.units * n.inputs, n.inputs};
+    const detail::Rows<T> to{gates + column, n.width()};
     if (positions.empty())
-      detail::gemm<T>(false, true, n.rows(), width, n.inputs, {x, n.inputs},
-                      {w_ih + block.weight_row * n.units * n.inputs, n.inputs},
-                      {gates + column, n.width()}, false);
+      detail::gemm<T>(false, true, n.rows(), width, n.inputs, {x, n.inputs}, weights, to, false);
+    else if (few)
+      look_up_columns<T>(positions, width, weights, to);
     else
-      look_up<T>(positions, width, {table.data + column, n.width()}, {gates + column, n.width()});
+      look_up<T>(positions, width, {table.data + column, n.width()}, to);
   }
 }
 
@@ -266,10 +268,9 @@ class SequenceGradients {
       if (!positions.empty()) return by_table(positions, target.data);
     }
     for (const GateBlock& block : Op::x_blocks)
-      detail::gemm<T>(true, false, block.count * n_.units, n_.inputs, n_.rows(), part(block),
-                      {x, n_.inputs},
-                      {target.data + block.weight_row * n_.units * n_.inputs, n_.inputs},
-                      target.accumulate);
+      detail::gemm<T>(
+          true, false, block.count * n_.units, n_.inputs, n_.rows(), part(block), {x, n_.inputs},
+          {target.data + block.weight_row * n_.units * n_.inputs, n_.inputs}, target.accumulate);
   }
 
   /// The same for one-hot inputs.

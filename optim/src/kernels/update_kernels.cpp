@@ -12,9 +12,9 @@ extern template const UpdateKernels<double>& update_kernels_for<double, Architec
 
 template <class T>
 const UpdateKernels<T>& update_kernels(Architecture architecture) {
-  return tapestry::detail::with_architecture(architecture, []<Architecture a>() -> const UpdateKernels<T>& {
-    return update_kernels_for<T, a>();
-  });
+  return tapestry::detail::with_architecture(
+      architecture,
+      []<Architecture a>() -> const UpdateKernels<T>& { return update_kernels_for<T, a>(); });
 }
 
 template const UpdateKernels<float>& update_kernels(Architecture);

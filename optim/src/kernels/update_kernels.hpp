@@ -17,8 +17,8 @@ struct AdamTask {
   T* value;
   T* mean;
   T* square;
-  T rate;     // learning_rate / (1 - beta1^t)
-  T root;     // sqrt(1 - beta2^t)
+  T rate;  // learning_rate / (1 - beta1^t)
+  T root;  // sqrt(1 - beta2^t)
   T epsilon;
   T decay;
   T beta1;
