@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkg-config
   libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-dev nlohmann-json3-dev libzip-dev
-  libboost-test-dev libcli11-dev libbenchmark-dev graphviz
+  libboost-dev libboost-test-dev libcli11-dev libbenchmark-dev graphviz gnuplot-nox
   "$@"
 )
 

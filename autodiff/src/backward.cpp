@@ -119,6 +119,18 @@ void BackwardPass<T>::run() {
 }
 
 template <class T>
+void BackwardPass<T>::run_watched(std::uint32_t first, PassObserver& observer) {
+  const Switched no_recording(state_.recording, false);
+  const Switched in_rule(state_.in_rule, true);
+  for (std::uint32_t index = last_ == none ? 0 : last_ + 1; index-- > first;) {
+    observer.before_node(index);
+    run_node(index);
+    observer.after_node(index);
+  }
+  put_leaves_back();
+}
+
+template <class T>
 void BackwardPass<T>::run_node(std::uint32_t index) {
   const std::uint32_t first = state_.nodes[index].first_output;
   const std::uint32_t outputs = state_.nodes[index].output_count;

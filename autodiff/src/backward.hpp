@@ -10,6 +10,15 @@
 
 namespace tapestry::detail {
 
+/// Looks on while a pass runs: called before and after each node, the last one first. It may change
+/// or drop the gradients that have arrived.
+class PassObserver {
+ public:
+  virtual ~PassObserver() = default;
+  virtual void before_node(std::uint32_t node) = 0;
+  virtual void after_node(std::uint32_t node) = 0;
+};
+
 template <class T>
 class BackwardPass {
  public:
@@ -25,6 +34,10 @@ class BackwardPass {
   void seed(std::uint32_t root, const Array<T>* seed);
 
   void run();
+
+  /// The same down to node `first`, watched. No value of the tape is given back, and the hooks of
+  /// leaves are not called.
+  void run_watched(std::uint32_t first, PassObserver& observer);
 
   [[nodiscard]] bool needs(std::uint32_t entry) const {
     return state_.entries[entry].requires_grad && (wanted_.empty() || wanted_[entry]);

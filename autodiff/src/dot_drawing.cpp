@@ -26,6 +26,7 @@ class Builder {
 
   Drawing build() {
     group();
+    if (options_.roll_steps) roll();
     choose();
     add_boxes();
     add_arrows();
@@ -35,6 +36,7 @@ class Builder {
     drawing_.to_the_right = options_.direction == DotDirection::left_to_right ||
                             (options_.direction == DotDirection::automatic && recurrent);
     add_guides(graph_, drawing_);
+    add_arrows_back();
     return std::move(drawing_);
   }
 
@@ -60,6 +62,33 @@ class Builder {
     return node.parameter != GraphNode::no_parameter && !options_.parameter_uses;
   }
 
+  /// Puts the first of several equal steps in the place of them all.
+  void roll() {
+    rolling_ = roll_steps(graph_);
+    const std::vector<std::uint32_t> own = leader_;
+    for (std::uint32_t i = 0; i < graph_.size(); ++i) leader_[i] = own[rolling_.stands_in[i]];
+    drawing_.rolls = rolling_.rolls;
+  }
+
+  [[nodiscard]] bool is_rolled(std::uint32_t node) const {
+    return !rolling_.stands_in.empty() && rolling_.stands_in[node] != node;
+  }
+
+  /// What leads from each of the rolled steps to the next.
+  void add_arrows_back() {
+    for (const RollLink& link : rolling_.links) {
+      const std::uint32_t from = box_[leader_[link.from]];
+      const std::uint32_t to = box_[leader_[link.to]];
+      if (from == unset || to == unset) continue;
+      const Box& source = drawing_.boxes[from];
+      drawing_.arrows.push_back({.from = from,
+                                 .to = to,
+                                 .output = source.count > 1 ? link.from - source.node : 0,
+                                 .kind = ArrowKind::recurrent,
+                                 .back = true});
+    }
+  }
+
   /// Keeps the boxes that are nearest to the roots, level by level.
   void choose() {
     box_.assign(graph_.size(), unset);
@@ -81,7 +110,7 @@ class Builder {
   void add_boxes() {
     for (std::uint32_t i = 0; i < graph_.size(); ++i) {
       std::uint32_t& box = box_[leader_[i]];
-      if (box == unset) continue;
+      if (box == unset || is_rolled(i)) continue;
       const bool merged = is_merged(graph_[i]);
       const std::uint32_t scope = merged ? outside_steps(graph_, graph_[i].scope) : graph_[i].scope;
       if (leader_[i] == i) {
@@ -108,13 +137,23 @@ class Builder {
           continue;
         }
         const Box& source = drawing_.boxes[from];
-        const std::uint32_t output = source.count > 1 ? edge.from - source.node : 0;
+        const bool rolled = is_rolled(edge.from);
+        if (rolled && has_arrow(from, to)) continue;
+        const std::uint32_t value = rolled ? rolling_.stands_in[edge.from] : edge.from;
+        const std::uint32_t output = source.count > 1 ? value - source.node : 0;
         drawing_.arrows.push_back(
             {from, to, output, edge.slot,
              is_recurrent(from, to) ? ArrowKind::recurrent : ArrowKind::plain});
         if (step.kind != ScopeKind::step) time_[to] = std::max(time_[to], time_[from]);
       }
     }
+  }
+
+  [[nodiscard]] bool has_arrow(std::uint32_t from, std::uint32_t to) const {
+    for (auto arrow = drawing_.arrows.rbegin(); arrow != drawing_.arrows.rend() && arrow->to == to;
+         ++arrow)
+      if (arrow->from == from) return true;
+    return false;
   }
 
   /// Whether an arrow leads on to another time step. Boxes outside of the steps belong to the
@@ -147,6 +186,7 @@ class Builder {
   const Graph& graph_;
   const DotOptions& options_;
   Drawing drawing_;
+  Rolling rolling_;                    // empty when steps are not rolled up
   std::vector<std::uint32_t> leader_;  // of each value
   std::vector<std::uint32_t> box_;     // of each leader; unset for those left out
   std::vector<std::int64_t> time_;     // step of each box; -1 before any

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dot_rolling.hpp"
 #include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/graph.hpp"
 
@@ -32,6 +33,7 @@ struct Arrow {
   std::uint32_t slot = 0;
   ArrowKind kind = ArrowKind::plain;
   bool again = false;  // not the first use of a shared leaf
+  bool back = false;   // to the next of the steps that are rolled up in one
 };
 
 /// Tells the layout that a box comes after another; not to be seen.
@@ -44,6 +46,7 @@ struct Drawing {
   std::vector<Box> boxes;     // in the order of the tape
   std::vector<Arrow> arrows;  // by the box they end at
   std::vector<Guide> guides;
+  std::vector<Roll> rolls;
   std::size_t left_out = 0;  // boxes that did not fit
   bool to_the_right = false;
 };

@@ -2,6 +2,7 @@
 #include "dot_writer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,10 @@ constexpr std::string_view step_style =
 constexpr std::string_view recurrent_style = "color=\"#1F6FA8\", penwidth=1.7, weight=1";
 constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8";
 
+constexpr std::string_view faded_box =
+    "fillcolor=\"#FBFCFD\", color=\"#D5DBE1\", fontcolor=\"#A3AEBA\"";
+constexpr std::string_view faded_arrow = "color=\"#D5DBE1\", penwidth=0.8";
+
 class Writer {
  public:
   Writer(const Graph& graph, const DotOptions& options)
@@ -59,6 +64,8 @@ class Writer {
     line("node [" + std::string(node_style) + "]");
     line("edge [" + std::string(edge_style) + "]");
     clusters();
+    if (!options_.overlay.title.empty())
+      line("graph [label=<" + html(options_.overlay.title, 200) + ">, labelloc=t, labeljust=c]");
     --depth_;
     line("}");
     return std::move(out_);
@@ -113,12 +120,55 @@ class Writer {
 
   [[nodiscard]] std::string node_line(std::uint32_t b) const {
     const Box& box = drawing_.boxes[b];
-    std::string text =
-        id(b) + " [label=<" + box_label(graph_, box, options_, drawing_.to_the_right) + ">";
+    const DotMark& mark = mark_of(box);
+    const std::string note =
+        mark.note.empty() ? "" : "<font point-size=\"9\">" + html(mark.note) + "</font>";
+    std::string text = id(b) + " [label=<" +
+                       box_label(graph_, box, options_, drawing_.to_the_right) +
+                       (note.empty() || box.count > 1 ? "" : "<br/>" + note) + ">";
+    if (box.count > 1 && !note.empty()) text += ", xlabel=<" + note + ">";
     if (const std::string_view style = role_style(box); !style.empty())
       text.append(", ").append(style);
     if (box.cut) text += ", style=\"rounded,filled,dotted\"";
+    text += mark_style(mark, faded_box);
     return text + ", tooltip=" + dot_string(box_tooltip(graph_, box)) + "]";
+  }
+
+  /// The mark for one of the values in a box.
+  [[nodiscard]] const DotMark& mark_of(const Box& box) const {
+    const DotOverlay& overlay = options_.overlay;
+    for (std::uint32_t j = 0; j < box.count; ++j)
+      if (const auto at = overlay.values.find(graph_[box.node + j].id); at != overlay.values.end())
+        return at->second;
+    const std::uint32_t parameter = graph_[box.node].parameter;
+    if (parameter != GraphNode::no_parameter && !options_.parameter_uses)
+      for (const auto& [value, mark] : overlay.values)
+        if (const auto use = graph_.find(value); use && graph_[*use].parameter == parameter)
+          return mark;
+    return overlay.other_values;
+  }
+
+  [[nodiscard]] const DotMark& mark_of(const Arrow& arrow) const {
+    const DotOverlay& overlay = options_.overlay;
+    const auto at =
+        overlay.arrows.find({graph_[drawing_.boxes[arrow.to].node].first_output, arrow.slot});
+    return at == overlay.arrows.end() ? overlay.other_arrows : at->second;
+  }
+
+  static std::string mark_style(const DotMark& mark, std::string_view faded) {
+    std::string text;
+    if (mark.faded) text.append(", ").append(faded);
+    if (!mark.fill.empty()) text += ", fillcolor=" + dot_string(mark.fill);
+    if (!mark.color.empty()) text += ", color=" + dot_string(mark.color);
+    if (mark.width > 0) text += ", penwidth=" + decimal(mark.width);
+    return text;
+  }
+
+  /// At most two decimals, whatever the locale.
+  static std::string decimal(double x) {
+    const auto hundredths = std::llround(x * 100);
+    const std::string part = std::to_string(hundredths % 100 + 100).substr(1);
+    return std::to_string(hundredths / 100) + '.' + part;
   }
 
   [[nodiscard]] std::string_view role_style(const Box& box) const {
@@ -146,7 +196,7 @@ class Writer {
     text += " -> " + id(arrow.to);
     std::string style;
     if (arrow.kind == ArrowKind::recurrent)
-      style = recurrent_style;
+      style = std::string(recurrent_style) + (arrow.back ? ", constraint=false" : "");
     else if (arrow.kind == ArrowKind::shared)
       style = std::string(shared_style) + (arrow.again ? ", weight=0" : ", weight=1");
     else if (enters_step(arrow))
@@ -155,7 +205,11 @@ class Writer {
     if (arrow.slot == 1 && (op == "subtract" || op == "divide"))  // tells the operands apart
       style += std::string(style.empty() ? "" : ", ") +
                "labeldistance=1.4, headlabel=" + (op == "divide" ? "\"÷\"" : "\"−\"");
-    return style.empty() ? text : text + " [" + style + "]";
+    const DotMark& mark = mark_of(arrow);
+    std::string marks = mark_style(mark, faded_arrow);
+    if (!mark.note.empty()) marks += ", label=<" + html(mark.note) + ">";
+    if (style.empty() && !marks.empty()) marks.erase(0, 2);
+    return style.empty() && marks.empty() ? text : text + " [" + style + marks + "]";
   }
 
   /// Such arrows are long and may bend; the shorter the others, the better.
@@ -193,7 +247,7 @@ class Writer {
   void open_cluster(std::uint32_t scope) {
     const GraphScope& of = graph_.scopes()[scope];
     const bool step = of.kind == ScopeKind::step;
-    const std::string label = html(scope_label(of));
+    const std::string label = html(scope_label(of)) + roll_label(drawing_.rolls, scope);
     const std::string_view style = step                          ? step_style
                                    : of.kind == ScopeKind::layer ? layer_style
                                                                  : module_style;

@@ -6,3 +6,4 @@
 #include "tapestry/data.hpp"
 #include "tapestry/layers.hpp"
 #include "tapestry/optim.hpp"
+#include "tapestry/study.hpp"

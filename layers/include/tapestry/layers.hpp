@@ -9,6 +9,7 @@
 #include "tapestry/layers/embedding.hpp"
 #include "tapestry/layers/encoder_decoder.hpp"
 #include "tapestry/layers/gru.hpp"
+#include "tapestry/layers/health.hpp"
 #include "tapestry/layers/init.hpp"
 #include "tapestry/layers/initialise.hpp"
 #include "tapestry/layers/layer_norm.hpp"

@@ -8,6 +8,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "tapestry/autodiff/dot_overlay.hpp"
 #include "tapestry/autodiff/graph.hpp"
 
 namespace tapestry {
@@ -35,6 +36,13 @@ struct DotOptions {
   /// Draw each use of a parameter where it is used. By default a parameter is drawn once, in the
   /// part of the model that it belongs to, outside the time steps.
   bool parameter_uses = false;
+
+  /// Draw three or more time steps that repeat each other as one, marked "⟳ ×48". What is printed
+  /// of its values is that of the first.
+  bool roll_steps = false;
+
+  /// What to draw differently: a path, the flow of a gradient. The study tools make these.
+  DotOverlay overlay = {};
 };
 
 /// The graph in DOT. The text depends on the graph alone: nodes are called n0, n1, ... by their

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/variable.hpp"
+
+namespace tapestry::detail {
+
+/// Puts all gradients of the tape aside while one pass computes others in their place, and makes
+/// that pass keep the gradients by `x` on the tape.
+template <class T>
+class Captured {
+ public:
+  Captured(TapeState<T>& state, std::span<const Variable<T>> x) : state_(state), pass_(state.pass) {
+    const auto count = static_cast<std::uint32_t>(state.entries.size());
+    for (std::uint32_t index = 0; index < count; ++index)
+      if (state.entries[index].grad) gradients_.push_back(saved(index));
+    for (const Variable<T>& v : x) leaves_.push_back(saved(v.index()));
+    for (const Saved& before : gradients_) state.entries[before.index].grad = nullptr;
+    for (const Variable<T>& v : x) {
+      state.entries[v.index()].parameter = nullptr;
+      state.entries[v.index()].retain_grad = true;
+    }
+  }
+  Captured(const Captured&) = delete;
+  Captured& operator=(const Captured&) = delete;
+  ~Captured() {
+    for (Entry<T>& entry : state_.entries) state_.release_grad(entry);
+    for (const Saved& before : gradients_) {
+      state_.entries[before.index].grad = before.grad;
+      state_.entries[before.index].pass = before.pass;
+    }
+    for (const Saved& before : leaves_) {
+      state_.entries[before.index].parameter = before.parameter;
+      state_.entries[before.index].retain_grad = before.retain_grad;
+    }
+    state_.pass = pass_;
+  }
+
+ private:
+  struct Saved {
+    std::uint32_t index;
+    T* grad;
+    Parameter<T>* parameter;
+    std::uint32_t pass;
+    bool retain_grad;
+  };
+  [[nodiscard]] Saved saved(std::uint32_t index) const {
+    const Entry<T>& entry = state_.entries[index];
+    return {index, entry.grad, entry.parameter, entry.pass, entry.retain_grad};
+  }
+
+  TapeState<T>& state_;
+  std::uint32_t pass_;  // the last one before
+  std::vector<Saved> gradients_;
+  std::vector<Saved> leaves_;
+};
+
+}  // namespace tapestry::detail

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/study/plots.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "study/program.hpp"
+#include "study/text_file.hpp"
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry {
+namespace {
+
+using detail::plain_number;
+
+// After Okabe and Ito, 2008: stay apart for the colour-blind.
+constexpr std::array<const char*, 6> colours{"#0072B2", "#D55E00", "#009E73",
+                                             "#CC79A7", "#56B4E9", "#E69F00"};
+
+const char* colour(std::size_t i) { return colours[i % colours.size()]; }
+
+/// Text as a string of gnuplot.
+std::string plain_text(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') result += '\'';
+    result += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return result + "'";
+}
+
+/// A number of a data block; what cannot be drawn is missing.
+std::string datum(double x) { return std::isfinite(x) ? plain_number(x) : "?"; }
+
+class Script {
+ public:
+  Script(const char* op, const PlotOptions& options, unsigned width, unsigned height) : op_(op) {
+    line("set encoding utf8");
+    line("set terminal svg size " + std::to_string(options.width ? options.width : width) + "," +
+         std::to_string(options.height ? options.height : height) +
+         " fixed enhanced background '#FFFFFF' font 'Helvetica,Arial,sans-serif,13'");
+    line("set datafile missing '?'");
+    line("set border 3 lc rgb '#6B7785'");
+    line("set tics nomirror out textcolor rgb '#3D4753'");
+    line("set grid lc rgb '#E3E8EE' lt 1 lw 1");
+    title_ = options.title;
+  }
+
+  void line(const std::string& text) { text_ += text + '\n'; }
+
+  void title() {
+    if (!title_.empty()) line("set title " + plain_text(title_) + " noenhanced font ',15'");
+  }
+  /// Two panels side by side, and below them the names of the curves in their colours.
+  void panels(const std::vector<std::string>& names) {
+    const std::size_t columns = std::min<std::size_t>(names.size(), 4);
+    const std::size_t rows = (names.size() + 3) / 4;
+    line("set multiplot layout 1,2" +
+         (title_.empty() ? "" : " title " + plain_text(title_) + " noenhanced font ',15'"));
+    line("set tmargin at screen " + std::string(title_.empty() ? "0.95" : "0.89"));
+    line("set bmargin at screen " + plain_number(0.18 + 0.06 * static_cast<double>(rows)));
+    line("unset key");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto column = static_cast<double>(i % columns);
+      const double x = (column + 0.5) / static_cast<double>(columns);
+      const double y = 0.035 + 0.06 * static_cast<double>(rows - 1 - i / 4);
+      line("set label " + plain_text("━━ " + names[i]) + " at screen " + plain_number(x) + "," +
+           plain_number(y) + " center noenhanced textcolor rgb '" + colour(i) + "'");
+    }
+  }
+  void second_panel() { line("unset label"); }
+
+  /// A block of data: the lines of `rows`.
+  void data(const std::string& name, const std::string& rows) {
+    text_ += "$" + name + " << END\n" + rows + "END\n";
+  }
+
+  [[nodiscard]] std::string draw() const {
+    std::string svg = detail::run_program(op_, {"gnuplot", "gnuplot-nox", {"-"}}, text_);
+    const std::string name = "<title>Gnuplot</title>";  // browsers show it under the mouse
+    if (const std::size_t at = svg.find(name); at != std::string::npos) svg.erase(at, name.size());
+    return svg;
+  }
+
+ private:
+  const char* op_;
+  std::string text_;
+  std::string title_;
+};
+
+std::string draw_heat_map(const char* op, const TimeTable& table, HeatMapOf what,
+                          const PlotOptions& options) {
+  std::vector<std::size_t> columns;
+  for (std::size_t c = 0; c < table.use_times.size(); ++c)
+    if (table.use_times[c] != TimeTable::no_step) columns.push_back(c);
+  if (columns.empty() || table.loss_times.empty())
+    throw ArgumentError(op, "the table has no uses within time steps");
+  double most = -std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (const double x : table.log_norms) most = std::max(most, x);
+  for (const double x : table.shares) largest = std::max(largest, std::abs(x));
+  if (largest == 0) largest = 1;
+  const bool share = what == HeatMapOf::share;
+  const double lowest = most - 30 * std::numbers::ln10;
+  std::string rows;
+  for (std::size_t r = 0; r < table.loss_times.size(); ++r) {
+    for (const std::size_t c : columns) {
+      const double log_norm = table.log_norm(r, c);
+      const bool path = std::isfinite(log_norm);
+      const double value =
+          share ? (path ? table.share(r, c) : std::nan(""))
+                : (log_norm >= lowest ? log_norm / std::numbers::ln10 : std::nan(""));
+      rows += std::to_string(table.use_times[c]) + ' ' + std::to_string(table.loss_times[r]) + ' ' +
+              (std::isfinite(value) ? plain_number(value) : "NaN") + '\n';
+    }
+    rows += '\n';
+  }
+  Script script(op, options, 620, 520);
+  script.data("cells", rows);
+  script.title();
+  script.line("set xlabel 'use at step k'");
+  script.line("set ylabel 'loss at step t'");
+  script.line("set yrange [*:*] reverse");
+  script.line("set autoscale xfix");
+  script.line("set autoscale yfix");
+  script.line("unset grid");
+  script.line("set size ratio " +
+              plain_number(std::clamp(static_cast<double>(table.loss_times.size()) /
+                                          static_cast<double>(columns.size()),
+                                      0.12, 1.5)));
+  if (share) {
+    script.line(
+        "set palette defined (-1 '#0B4F8A', -0.3 '#7FB3DA', 0 '#F7F7F7', 0.3 '#F4A26B', "
+        "1 '#B8400E')");
+    script.line("set cbrange [" + plain_number(-largest) + ":" + plain_number(largest) + "]");
+    script.line("set cblabel 'share of the gradient'");
+  } else {
+    script.line(
+        "set palette defined (0 '#EEF3F8', 0.35 '#8FBBDD', 0.65 '#3A7FB5', 0.85 '#1D3F72', "
+        "1 '#0B1E3F')");
+    script.line("set format cb '10^{%g}'");
+    script.line("set cblabel '‖w_t G[t,k]‖'");
+  }
+  script.line("plot $cells using 1:2:3 with image pixels notitle");
+  return script.draw();
+}
+
+std::string draw_lag_curve(const char* op, const std::vector<NamedTable>& tables,
+                           const PlotOptions& options) {
+  if (tables.empty()) throw ArgumentError(op, "there are no tables");
+  Script script(op, options, 880, 400);
+  std::string norms = "plot ";
+  std::string biases = "plot ";
+  std::vector<std::string> names;
+  bool any = false;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    names.push_back(tables[i].name);
+    const std::string number = std::to_string(i);
+    std::string rows;
+    for (const LagPoint& point : tables[i].table.lag_curve()) {
+      any |= std::isfinite(point.log_norm);
+      rows += std::to_string(point.lag) + ' ' + datum(point.log_norm / std::numbers::ln10) + '\n';
+    }
+    script.data("norms" + number, rows);
+    rows.clear();
+    for (const TruncationBias& bias : tables[i].table.biases)
+      rows += std::to_string(bias.window) + ' ' + datum(100 * bias.bias) + '\n';
+    script.data("biases" + number, rows.empty() ? "0 ?\n" : rows);
+    const std::string style = std::string(" with lines lw 2 lc rgb '") + colour(i) + "' notitle";
+    norms += (i > 0 ? ", " : "") + ("$norms" + number) + " using 1:2" + style;
+    biases += (i > 0 ? ", " : "") + ("$biases" + number) + " using 1:2" + style;
+  }
+  if (!any) throw ArgumentError(op, "all cells are zero");
+  script.panels(names);
+  script.line("set xlabel 'lag t − k'");
+  script.line("set ylabel '‖w_t G[t,k]‖, mean over t'");
+  script.line("set format y '10^{%g}'");
+  script.line(norms);
+  script.second_panel();
+  script.line("set xlabel 'window K of truncated backpropagation'");
+  script.line("set ylabel 'bias of the gradient'");
+  script.line("set format y '%g %%'");
+  script.line("set yrange [0:*]");
+  script.line(biases);
+  script.line("unset multiplot");
+  return script.draw();
+}
+
+std::string draw_spectrum(const char* op, const std::vector<NamedSpectrum>& spectra,
+                          const PlotOptions& options) {
+  if (spectra.empty()) throw ArgumentError(op, "there are no spectra");
+  Script script(op, options, 940, 420);
+  std::string values = "plot 0 with lines lw 1 dt 2 lc rgb '#8793A0' notitle";
+  std::string exponents = "plot 0 with lines lw 1 dt 2 lc rgb '#8793A0' notitle";
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < spectra.size(); ++i) {
+    names.push_back(spectra[i].name);
+    const StateSpectrum& spectrum = spectra[i].spectrum;
+    const std::string number = std::to_string(i);
+    std::string rows;
+    for (const StateStep& step : spectrum.steps)
+      rows += std::to_string(step.time) + ' ' + datum(std::log10(step.sigma_max())) + ' ' +
+              datum(std::log10(step.spectral_radius)) + ' ' +
+              datum(std::log10(std::max(step.sigma_min(), 1e-300))) + '\n';
+    script.data("steps" + number, rows);
+    rows.clear();
+    for (std::size_t k = 0; k < spectrum.exponents.size(); ++k)
+      rows += std::to_string(k + 1) + ' ' + datum(spectrum.exponents[k]) + '\n';
+    script.data("exponents" + number, rows);
+    const std::string shade = std::string(" lc rgb '") + colour(i) + "' ";
+    const std::string curve = ", $steps" + number + " using 1:";
+    values += curve + "2 with lines lw 2.2" + shade + "notitle";
+    if (std::isfinite(spectrum.steps.at(0).spectral_radius))
+      values += curve + "3 with lines lw 1.6 dt '-'" + shade + "notitle";
+    values += curve + "4 with lines lw 1.2 dt '.'" + shade + "notitle";
+    exponents += ", $exponents" + number + " using 1:2 with linespoints lw 1.4 pt 7 ps 0.35" +
+                 shade + "notitle";
+  }
+  script.panels(names);
+  script.line("set yrange [-8:*]");
+  script.line("set xlabel 'step t'");
+  script.line("set ylabel 'σ_{max} —   |λ|_{max} - -   σ_{min} ···   of ∂s_t/∂s_{t−1}'");
+  script.line("set format y '10^{%g}'");
+  script.line(values);
+  script.line("set xlabel 'number'");
+  script.line("set ylabel 'Lyapunov exponent, 1/step'");
+  script.line("set format y '%g'");
+  script.line("set yrange [*:*]");
+  script.second_panel();
+  script.line(exponents);
+  script.line("unset multiplot");
+  return script.draw();
+}
+
+}  // namespace
+
+std::string heat_map_svg(const TimeTable& table, HeatMapOf what, const PlotOptions& options) {
+  return draw_heat_map("heat_map_svg", table, what, options);
+}
+void save_heat_map(const TimeTable& table, const std::filesystem::path& path, HeatMapOf what,
+                   const PlotOptions& options) {
+  detail::write_text("save_heat_map", path, draw_heat_map("save_heat_map", table, what, options));
+}
+
+std::string lag_curve_svg(const std::vector<NamedTable>& tables, const PlotOptions& options) {
+  return draw_lag_curve("lag_curve_svg", tables, options);
+}
+void save_lag_curve(const std::vector<NamedTable>& tables, const std::filesystem::path& path,
+                    const PlotOptions& options) {
+  detail::write_text("save_lag_curve", path, draw_lag_curve("save_lag_curve", tables, options));
+}
+
+std::string spectrum_svg(const std::vector<NamedSpectrum>& spectra, const PlotOptions& options) {
+  return draw_spectrum("spectrum_svg", spectra, options);
+}
+void save_spectrum(const std::vector<NamedSpectrum>& spectra, const std::filesystem::path& path,
+                   const PlotOptions& options) {
+  detail::write_text("save_spectrum", path, draw_spectrum("save_spectrum", spectra, options));
+}
+
+}  // namespace tapestry

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// How does the loss of a recurrent network depend on a weight? One term for each path: section 3 of
+// the CS187 lab (Harvard), with its numbers, for sequences of 1, 2, 3 and any number of steps.
+//   h(t) = ReLU(U x(t) + V h(t-1)), o(t) = W h(t), L = sum over t of (x(t+1) - o(t))²
+#include <tapestry/tapestry.hpp>
+
+#include <cmath>
+#include <cstdlib>
+#include <iomanip>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace tp = tapestry;
+
+namespace {
+
+using Scalar = tp::Variable<double>;
+
+bool all_agree = true;
+
+void compare(double ours, double gradient) {
+  const bool agrees = std::abs(ours - gradient) <= 1e-12 * std::abs(gradient);
+  all_agree = all_agree && agrees;
+  std::cout << "  sum " << ours << (agrees ? " = " : " is not ") << "U.grad() " << gradient << "\n";
+}
+
+/// The network over N steps. h[t] and o[t] are those of step t; h[0] is a constant.
+struct Network {
+  tp::Tape<double> tape;
+  Scalar U = tape.variable(0.1, "U");
+  Scalar V = tape.variable(0.2, "V");
+  Scalar W = tape.variable(0.3, "W");
+  std::vector<Scalar> h{tape.constant(0.0, "h0")};
+  std::vector<Scalar> o{h[0]};
+  Scalar loss = tape.constant(0.0);
+
+  explicit Network(std::size_t steps) {
+    for (std::size_t t = 1; t <= steps; ++t) {
+      h.push_back(relu(U * x(t) + V * h.back()).named("h" + std::to_string(t)));
+      o.push_back((W * h.back()).named("o" + std::to_string(t)));
+      loss = loss + square(x(t + 1) - o.back());
+    }
+    loss = loss.named("L");
+    loss.backward();
+  }
+
+  /// 0.5, 0.6, 0.7, ... as in the lab.
+  static double x(std::size_t t) { return 0.4 + 0.1 * static_cast<double>(t); }
+};
+
+/// 3.1 to 3.3: as many terms as there are paths from U to L.
+void short_sequence(std::size_t steps) {
+  Network net(steps);
+  const auto paths = tp::paths(net.U, net.loss);
+  std::cout << "N = " << steps << ": " << paths << '\n';
+  double sum = 0;
+  for (const auto& path : paths) {
+    std::cout << "  " << path << "\n    " << path.formula() << '\n';
+    sum += path.contribution()();
+  }
+  compare(sum, net.U.grad()());
+  std::cout << paths.latex() << "\n\n";
+  if (steps < 3) return;
+  tp::save_dot(net.loss, "gradient_path.dot", {.overlay = paths.longest().overlay()});
+  tp::save_dot(net.loss, "gradient_flow.dot",
+               {.overlay = tp::gradient_flow(net.U, net.loss).overlay()});
+}
+
+/// 3.5: the sum of sums of products, its factors taken from the tape.
+void any_sequence(std::size_t steps) {
+  Network net(steps);
+  std::cout << "N = " << steps << ": " << tp::paths(net.U, net.loss)
+            << ", N (N + 1) / 2\n"
+               "  dL/dU = sum t=1..N  ∂L/∂o(t) ∂o(t)/∂h(t)  "
+               "sum k=1..t  (product j=k+1..t  ∂h(j)/∂h(j-1))  ∂h(k)/∂U\n";
+  double sum = 0;
+  for (std::size_t t = 1; t <= steps; ++t) {
+    const double outer = tp::partial(net.loss, net.o[t])() * tp::partial(net.o[t], net.h[t])();
+    double product = 1;
+    for (std::size_t k = t; k >= 1; --k) {
+      sum += outer * product * tp::partial(net.h[k], net.U)();
+      if (k > 1) product *= tp::partial(net.h[k], net.h[k - 1])();
+    }
+  }
+  compare(sum, net.U.grad()());
+  std::cout << "The strongest of them:\n" << tp::paths(net.U, net.loss).strongest(3) << '\n';
+}
+
+/// 3.4: ∂h1/∂U(1,1), and why h2 needs two kinds of derivatives.
+void looking_back() {
+  tp::Tape<double> tape;
+  const auto U = tape.variable({{-0.3, 0.6}, {0.2, 0.1}}, "U");
+  const auto V = tape.variable({{0.4, 0.4}, {0.9, -0.7}}, "V");
+  const auto x1 = tape.constant({0.0, 1.0}, "x1");
+  const auto x2 = tape.constant({0.3, 0.4}, "x2");
+  const auto h1 = relu(matmul(U, x1) + matmul(V, tape.constant({0.0, 0.0}, "h0"))).named("h1");
+  const auto h2 = relu(matmul(U, x2) + matmul(V, h1)).named("h2");
+  const auto element = [](const tp::Array<double>& jacobian, std::size_t i, std::size_t column) {
+    return jacobian(i, 0, column);
+  };
+  std::cout << "h as vectors, by the first row of U:\n"
+               "                   at once (∂)  in all (d)\n";
+  for (const std::size_t column : {0U, 1U})
+    for (const auto& h : {h1, h2})
+      std::cout << "  " << h.name() << "(1) by U(1," << column + 1 << ")" << std::setw(13)
+                << element(tp::partial(h, U), 0, column) << std::setw(12)
+                << element(tp::total(h, U), 0, column) << '\n';
+  std::cout << "∂h1/∂U(1,1) is 0 as x1(1) is; h2 feels U by way of h1 as well.\n\n";
+}
+
+/// The same of a layer, whose weight is a matrix.
+void layer() {
+  tp::seed(3);
+  tp::layers::RNN<double> rnn({.input_size = 3, .hidden_size = 4, .bias = false});
+  tp::Tape<double> tape;
+  tape.set_primitive(true);
+  const auto x = tape.constant({{{1.0, 0.0, 0.0}}, {{0.0, 1.0, 0.0}}, {{0.0, 0.0, 1.0}}}, "x");
+  const auto loss = mean(square(rnn(x).output - 0.5)).named("L");
+  const auto& weight = rnn.weights(0).weight_hh;
+  std::cout << "A layer of 4 units over 3 steps:\n"
+            << tp::paths(weight, loss).strongest(3) << tp::verify(weight, loss);
+  tp::save_dot(loss, "layer_flow.dot", {.overlay = tp::gradient_flow(weight, loss).overlay()});
+  tp::save_dot(loss, "layer_norms.dot", {.overlay = tp::gradient_norms(loss).overlay()});
+  all_agree = all_agree && tp::verify(weight, loss).holds();
+}
+
+}  // namespace
+
+int main() {
+  for (const std::size_t steps : {1U, 2U, 3U}) short_sequence(steps);
+  looking_back();
+  any_sequence(20);
+  layer();
+  std::cout << "Drawn: gradient_path.dot, gradient_flow.dot, layer_flow.dot, layer_norms.dot\n";
+  return all_agree ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// How a recurrent layer fares in training: sizes of values and gradients along time, gates that are
+// stuck, units that do nothing, steps that are too large. Cheap enough for every hundredth step:
+//
+//   const auto result = model.lstm(x);
+//   ...
+//   loss.backward();
+//   const auto update = [&] { adam.step(); };
+//   if (step % 100 == 0) {
+//     const HealthReport report =
+//         health_report(model.lstm, result, {.parameters = parameters(model), .update = update});
+//     std::cout << report;
+//     append_csv(report, "health.csv", step);
+//   } else {
+//     update();
+//   }
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "tapestry/autodiff/parameter_list.hpp"
+#include "tapestry/layers/recurrent.hpp"
+#include "tapestry/study/parameter_health.hpp"
+
+namespace tapestry {
+
+/// A gate or state at one step.
+struct StepHealth {
+  std::size_t time = 0;
+  double norm = 0;  ///< root of the mean over sequences of the sum of squares over units
+
+  /// The same of the gradient; NaN when the tape does not hold it: backward has not run, or the
+  /// layer was recorded as one fused op.
+  double gradient_norm = std::numeric_limits<double>::quiet_NaN();
+
+  /// Shares of the values near the lower and upper end of the gate's range: below 0.1 and above 0.9
+  /// of a sigmoid, below -0.9 and above 0.9 of anything else.
+  double low = 0;
+  double high = 0;
+};
+
+/// A gate or state of one layer and direction over all steps.
+struct ValueHealth {
+  std::string name;  ///< "f", as in the layer's equations
+  std::size_t layer = 0;
+  layers::Direction direction = layers::Direction::forward;
+  std::vector<StepHealth> steps = {};
+  double low = 0;  ///< means over all steps
+  double high = 0;
+  std::size_t units = 0;
+  std::size_t dead = 0;  ///< units with one value, up to 10⁻⁶, at all steps of all sequences
+};
+
+struct HealthReport {
+  std::string layer;  ///< the layer's name
+  std::vector<ValueHealth> values = {};
+  std::vector<ParameterHealth> parameters = {};
+};
+
+template <class T>
+struct HealthOptions {
+  ParameterList<T> parameters = {};   ///< to report on; by default those of the layer
+  std::function<void()> update = {};  ///< called once, see `parameter_health`
+  layers::Lengths lengths = {};       ///< as the layer was called with
+};
+
+/// The health of a layer in the call that gave `result`. StaleVariable, and ShapeError when the
+/// lengths are not B.
+template <class T, class State>
+HealthReport health_report(layers::Recurrent<T, State>& layer,
+                           const layers::Recurrence<T, State>& result,
+                           const HealthOptions<std::type_identity_t<T>>& options = {});
+
+/// Two tables for readers: gates and states by layer, and parameters.
+std::ostream& operator<<(std::ostream& out, const HealthReport& report);
+
+/// Appends a line for each gate or state and step, and one for each parameter, with a line of
+/// headings if the file is new:
+/// training_step,what,name,layer,direction,time,norm,gradient_norm,low,high,dead,update_ratio.
+/// What does not apply is empty. FileError.
+void append_csv(const HealthReport& report, const std::filesystem::path& path,
+                std::uint64_t training_step);
+
+}  // namespace tapestry
