@@ -5,8 +5,8 @@
 
 #include "dot_text.hpp"
 #include "dot_writer.hpp"
-#include "study/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 std::string to_dot(const Graph& graph, const DotOptions& options) {

@@ -8,7 +8,7 @@
 #include <ostream>
 #include <system_error>
 
-#include "study/text_file.hpp"
+#include "text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/layers/health.hpp"
 

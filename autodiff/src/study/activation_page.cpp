@@ -6,9 +6,9 @@
 #include <numeric>
 #include <string_view>
 
-#include "study/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/shape.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

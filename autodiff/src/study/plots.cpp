@@ -8,8 +8,8 @@
 #include <numbers>
 
 #include "study/program.hpp"
-#include "study/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

@@ -12,8 +12,8 @@
 #include <sstream>
 #include <system_error>
 
-#include "study/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "text_file.hpp"
 
 namespace tapestry::detail {
 namespace {

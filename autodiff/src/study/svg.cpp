@@ -2,7 +2,7 @@
 #include "tapestry/study/svg.hpp"
 
 #include "study/program.hpp"
-#include "study/text_file.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <ostream>
 
-#include "study/text_file.hpp"
 #include "tapestry/study/time_table.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 

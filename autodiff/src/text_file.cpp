@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "study/text_file.hpp"
+#include "text_file.hpp"
 
 #include <array>
 #include <cerrno>
