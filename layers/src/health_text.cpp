@@ -8,9 +8,9 @@
 #include <ostream>
 #include <system_error>
 
-#include "text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/layers/health.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

@@ -119,8 +119,8 @@ class RecurrentLayer : public Layer {
 ///
 /// A call is recorded as one fused op for each layer and direction where `fuses()` says so. It is
 /// recorded in primitive ops, step by step, with the same values and gradients up to rounding,
-/// where the options need it; when lengths end a sequence before step T; and on a tape in primitive mode.
-/// Drawings, `gate` and messages about numbers that are not finite show the steps either way.
+/// where the options need it; when lengths end a sequence before step T; and on a tape in primitive
+/// mode. Drawings, `gate` and messages about numbers that are not finite show the steps either way.
 template <class T, class StateType>
 class Recurrent : public RecurrentLayer<T> {
  public:
