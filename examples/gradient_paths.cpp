@@ -4,6 +4,7 @@
 //   h(t) = ReLU(U x(t) + V h(t-1)), o(t) = W h(t), L = sum over t of (x(t+1) - o(t))²
 #include <tapestry/tapestry.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <iomanip>
@@ -53,14 +54,20 @@ struct Network {
 void short_sequence(std::size_t steps) {
   Network net(steps);
   const auto paths = tp::paths(net.U, net.loss);
-  std::cout << "N = " << steps << ": " << paths << '\n';
+  std::cout << "3." << steps << "  N = " << steps << ": " << paths << '\n';
   double sum = 0;
   for (const auto& path : paths) {
-    std::cout << "  " << path << "\n    " << path.formula() << '\n';
+    const auto hidden =
+        std::ranges::count_if(path.labels(), [](const auto& name) { return name[0] == 'h'; });
+    std::cout << "  " << path << ", " << hidden << " h\n    " << path.formula() << '\n';
     sum += path.contribution()();
   }
   compare(sum, net.U.grad()());
   std::cout << paths.latex() << "\n\n";
+  if (steps == 2)
+    std::cout << "∂h2/∂U = " << tp::partial(net.h[2], net.U)()
+              << " holds h1 constant; dh2/dU = " << tp::total(net.h[2], net.U)()
+              << " has the path by way of h1 as well.\n\n";
   if (steps < 3) return;
   tp::save_dot(net.loss, "gradient_path.dot", {.overlay = paths.longest().overlay()});
   tp::save_dot(net.loss, "gradient_flow.dot",
@@ -70,7 +77,7 @@ void short_sequence(std::size_t steps) {
 /// 3.5: the sum of sums of products, its factors taken from the tape.
 void any_sequence(std::size_t steps) {
   Network net(steps);
-  std::cout << "N = " << steps << ": " << tp::paths(net.U, net.loss)
+  std::cout << "3.5  N = " << steps << ": " << tp::paths(net.U, net.loss)
             << ", N (N + 1) / 2\n"
                "  dL/dU = sum t=1..N  ∂L/∂o(t) ∂o(t)/∂h(t)  "
                "sum k=1..t  (product j=k+1..t  ∂h(j)/∂h(j-1))  ∂h(k)/∂U\n";
@@ -87,28 +94,6 @@ void any_sequence(std::size_t steps) {
   std::cout << "The strongest of them:\n" << tp::paths(net.U, net.loss).strongest(3) << '\n';
 }
 
-/// 3.4: ∂h1/∂U(1,1), and why h2 needs two kinds of derivatives.
-void looking_back() {
-  tp::Tape<double> tape;
-  const auto U = tape.variable({{-0.3, 0.6}, {0.2, 0.1}}, "U");
-  const auto V = tape.variable({{0.4, 0.4}, {0.9, -0.7}}, "V");
-  const auto x1 = tape.constant({0.0, 1.0}, "x1");
-  const auto x2 = tape.constant({0.3, 0.4}, "x2");
-  const auto h1 = relu(matmul(U, x1) + matmul(V, tape.constant({0.0, 0.0}, "h0"))).named("h1");
-  const auto h2 = relu(matmul(U, x2) + matmul(V, h1)).named("h2");
-  const auto element = [](const tp::Array<double>& jacobian, std::size_t i, std::size_t column) {
-    return jacobian(i, 0, column);
-  };
-  std::cout << "h as vectors, by the first row of U:\n"
-               "                   at once (∂)  in all (d)\n";
-  for (const std::size_t column : {0U, 1U})
-    for (const auto& h : {h1, h2})
-      std::cout << "  " << h.name() << "(1) by U(1," << column + 1 << ")" << std::setw(13)
-                << element(tp::partial(h, U), 0, column) << std::setw(12)
-                << element(tp::total(h, U), 0, column) << '\n';
-  std::cout << "∂h1/∂U(1,1) is 0 as x1(1) is; h2 feels U by way of h1 as well.\n\n";
-}
-
 /// The same of a layer, whose weight is a matrix.
 void layer() {
   tp::seed(3);
@@ -118,18 +103,25 @@ void layer() {
   const auto x = tape.constant({{{1.0, 0.0, 0.0}}, {{0.0, 1.0, 0.0}}, {{0.0, 0.0, 1.0}}}, "x");
   const auto loss = mean(square(rnn(x).output - 0.5)).named("L");
   const auto& weight = rnn.weights(0).weight_hh;
-  std::cout << "A layer of 4 units over 3 steps:\n"
-            << tp::paths(weight, loss).strongest(3) << tp::verify(weight, loss);
+  std::cout << "\nA layer of 4 units over 3 steps, " << tp::paths(weight, loss)
+            << "; the strongest and their shares:\n"
+            << std::fixed << std::setprecision(3);
+  for (const auto& path : tp::paths(weight, loss).strongest(3))
+    std::cout << "  " << path << "  " << path.share() << '\n';
+  const auto report = tp::verify(weight, loss);
+  all_agree = all_agree && report.holds();
+  if (report.holds())
+    std::cout << "They sum to the gradient, and all else that must hold does.\n";
+  else
+    std::cout << report;
   tp::save_dot(loss, "layer_flow.dot", {.overlay = tp::gradient_flow(weight, loss).overlay()});
   tp::save_dot(loss, "layer_norms.dot", {.overlay = tp::gradient_norms(loss).overlay()});
-  all_agree = all_agree && tp::verify(weight, loss).holds();
 }
 
 }  // namespace
 
 int main() {
   for (const std::size_t steps : {1U, 2U, 3U}) short_sequence(steps);
-  looking_back();
   any_sequence(20);
   layer();
   std::cout << "Drawn: gradient_path.dot, gradient_flow.dot, layer_flow.dot, layer_norms.dot\n";
