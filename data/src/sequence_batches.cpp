@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -28,14 +30,23 @@ std::size_t count_batches(std::size_t size, const SequenceOptions& options) {
   return (size - 1) / (steps * batch);
 }
 
+std::shared_ptr<const TokenSource> in_memory(Indices sequence) {
+  if (sequence.dimension() != 1)
+    throw ShapeError(
+        op, "the sequence must have one axis, its shape is " + Shape(sequence.shape()).str());
+  return std::make_shared<TokenArray>(std::move(sequence));
+}
+
 }  // namespace
 
 SequenceBatches::SequenceBatches(Indices sequence, SequenceOptions options)
-    : sequence_(std::move(sequence)), options_(options) {
-  if (sequence_.dimension() != 1)
-    throw ShapeError(
-        op, "the sequence must have one axis, its shape is " + Shape(sequence_.shape()).str());
-  batches_ = count_batches(sequence_.size(), options_);
+    : SequenceBatches(in_memory(std::move(sequence)), options) {}
+
+SequenceBatches::SequenceBatches(std::shared_ptr<const TokenSource> source, SequenceOptions options)
+    : source_(std::move(source)), options_(options) {
+  if (!source_) throw ArgumentError(op, "there is no source");
+  batches_ = count_batches(source_->size(), options_);
+  read_.resize((options_.steps + 1) * options_.batch);
 }
 
 SequenceBatch SequenceBatches::next() {
@@ -46,14 +57,17 @@ SequenceBatch SequenceBatches::next() {
 
 void SequenceBatches::next(SequenceBatch& batch) {
   const auto [steps, streams] = options_;
+  const std::size_t stream_length = batches_ * steps;
+  const std::span<std::int64_t> all = read_;
+  for (std::size_t b = 0; b < streams; ++b)
+    source_->read(b * stream_length + position_ * steps, all.subspan(b * (steps + 1), steps + 1));
   batch.tokens.resize({steps, streams});
   batch.targets.resize({steps, streams});
-  const std::size_t stream_length = batches_ * steps;
-  const std::int64_t* source = sequence_.data() + position_ * steps;
   for (std::size_t t = 0; t < steps; ++t) {
     for (std::size_t b = 0; b < streams; ++b) {
-      batch.tokens.data()[t * streams + b] = source[b * stream_length + t];
-      batch.targets.data()[t * streams + b] = source[b * stream_length + t + 1];
+      const std::int64_t* token = &all[b * (steps + 1) + t];
+      batch.tokens.data()[t * streams + b] = token[0];
+      batch.targets.data()[t * streams + b] = token[1];
     }
   }
   position_ = (position_ + 1) % batches_;

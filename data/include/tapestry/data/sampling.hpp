@@ -4,24 +4,66 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "tapestry/autodiff/random.hpp"
 
 namespace tapestry::data {
 
-/// Draws a token from softmax(logits / temperature). Below 1 the likely ones become likelier; 0
-/// always takes the likeliest. Throws ArgumentError for no logits, for a temperature that is
-/// negative or not finite, and for logits none of which is finite.
+/// How a token is drawn. The temperature comes first, then `top_k`, then `top_p` of what that left.
+struct SampleOptions {
+  /// Logits are divided by it: below 1 the likely ones become likelier; 0 always takes the
+  /// likeliest.
+  double temperature = 1;
+  /// Only so many of the likeliest; 0: all.
+  std::size_t top_k = 0;
+  /// Only the fewest of the likeliest that together have at least this probability, in (0, 1]
+  /// (nucleus sampling: Holtzman et al. 2020).
+  double top_p = 1;
+};
+
+/// Probabilities of the tokens as `sample` draws them; they add up to 1. Of equally likely tokens
+/// the first counts as the likelier. Throws ArgumentError for no logits, for NaN among them, when
+/// the largest is not finite, for a temperature that is negative or not finite, and for `top_p`
+/// outside (0, 1].
 template <class T>
-[[nodiscard]] std::int64_t sample(std::span<const T> logits, double temperature = 1,
+[[nodiscard]] std::vector<double> probabilities(std::span<const T> logits,
+                                                const SampleOptions& options = {});
+
+/// Draws a token with `probabilities(logits, options)`; throws as that does.
+template <class T>
+[[nodiscard]] std::int64_t sample(std::span<const T> logits, const SampleOptions& options,
                                   Generator& generator = default_generator());
 
-/// The same for an array or view of logits, read in row-major order.
-template <class Logits>
-[[nodiscard]] std::int64_t sample(const Logits& logits, double temperature = 1,
-                                  Generator& generator = default_generator()) requires requires {
-  logits.data() + logits.size();
+/// The same of all tokens, at a temperature.
+template <class T>
+[[nodiscard]] std::int64_t sample(std::span<const T> logits, double temperature = 1,
+                                  Generator& generator = default_generator()) {
+  return sample(logits, SampleOptions{.temperature = temperature}, generator);
 }
-{ return sample(std::span(logits.data(), logits.size()), temperature, generator); }
+
+namespace detail {
+template <class Logits>
+concept LogitArray = requires(const Logits& logits) {
+  logits.data() + logits.size();
+};
+}  // namespace detail
+
+/// The same for an array or view of logits, read in row-major order.
+template <detail::LogitArray Logits>
+[[nodiscard]] std::vector<double> probabilities(const Logits& logits,
+                                                const SampleOptions& options = {}) {
+  return probabilities(std::span(logits.data(), logits.size()), options);
+}
+template <detail::LogitArray Logits>
+[[nodiscard]] std::int64_t sample(const Logits& logits, const SampleOptions& options,
+                                  Generator& generator = default_generator()) {
+  return sample(std::span(logits.data(), logits.size()), options, generator);
+}
+template <detail::LogitArray Logits>
+[[nodiscard]] std::int64_t sample(const Logits& logits, double temperature = 1,
+                                  Generator& generator = default_generator()) {
+  return sample(std::span(logits.data(), logits.size()), temperature, generator);
+}
 
 }  // namespace tapestry::data

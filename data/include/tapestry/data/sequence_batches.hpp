@@ -4,8 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/data/token_source.hpp"
 
 namespace tapestry::data {
 
@@ -40,6 +43,11 @@ class SequenceBatches {
   /// steps or batch is 0 or when N is less than T B + 1.
   explicit SequenceBatches(Indices sequence, SequenceOptions options = {});
 
+  /// The same of a source, such as a file, from which each batch reads what it needs. Throws
+  /// ArgumentError for a null pointer too; then `next` throws what the source does when it cannot
+  /// be read, and may be called again.
+  explicit SequenceBatches(std::shared_ptr<const TokenSource> source, SequenceOptions options = {});
+
   /// The next batch.
   [[nodiscard]] SequenceBatch next();
 
@@ -64,8 +72,9 @@ class SequenceBatches {
   [[nodiscard]] std::size_t batches_per_epoch() const { return batches_; }
 
  private:
-  Indices sequence_;
+  std::shared_ptr<const TokenSource> source_;
   SequenceOptions options_;
+  std::vector<std::int64_t> read_;  // of each stream the tokens of a batch, and the one after them
   std::size_t batches_ = 0;
   std::size_t position_ = 0;  // of the next batch within the epoch
 };
