@@ -22,8 +22,12 @@
 using tapestry::Array;
 using tapestry::Parameter;
 using tapestry::ParameterList;
+using tapestry::optim::Adagrad;
 using tapestry::optim::Adam;
+using tapestry::optim::AdamW;
 using tapestry::optim::clip_grad_norm;
+using tapestry::optim::ParameterGroup;
+using tapestry::optim::RMSprop;
 using tapestry::optim::SGD;
 using tapestry::test::allocations;
 using tapestry::test::max_difference;
@@ -51,25 +55,53 @@ void set_grad(Parameter<T>& parameter, std::initializer_list<T> values) {
   std::copy(values.begin(), values.end(), parameter.grad_storage(stored));
 }
 
+/// The groups of the case: one for each parameter, or all in one.
 template <class T>
-std::unique_ptr<tapestry::optim::Optimizer<T>> make(const ReferenceCase& reference,
-                                                    const ParameterList<T>& parameters) {
-  if (reference.name().starts_with("sgd")) {
-    tapestry::optim::SGDOptions options;
-    options.learning_rate = reference.option("learning_rate", options.learning_rate);
-    options.momentum = reference.option("momentum", options.momentum);
-    options.dampening = reference.option("dampening", options.dampening);
-    options.nesterov = reference.option("nesterov", options.nesterov);
-    options.weight_decay = reference.option("weight_decay", options.weight_decay);
-    return std::make_unique<SGD<T>>(parameters, options);
+std::vector<ParameterGroup<T>> groups(const ReferenceCase& reference,
+                                      std::vector<Parameter<T>>& parameters) {
+  if (!reference.has_option("groups"))
+    return {{.parameters = {&parameters[0], &parameters[1], &parameters[2]}}};
+  std::vector<ParameterGroup<T>> result;
+  for (const auto& options : reference.option("groups", nlohmann::json{})) {
+    ParameterGroup<T>& group = result.emplace_back();
+    group.parameters.push_back(&parameters.at(result.size() - 1));
+    if (options.contains("learning_rate")) group.learning_rate = options["learning_rate"];
+    if (options.contains("weight_decay")) group.weight_decay = options["weight_decay"];
   }
-  tapestry::optim::AdamOptions options;
-  options.learning_rate = reference.option("learning_rate", options.learning_rate);
-  options.beta1 = reference.option("beta1", options.beta1);
-  options.beta2 = reference.option("beta2", options.beta2);
-  options.epsilon = reference.option("epsilon", options.epsilon);
-  options.weight_decay = reference.option("weight_decay", options.weight_decay);
-  return std::make_unique<Adam<T>>(parameters, options);
+  return result;
+}
+
+/// An optimizer with those options that the case names; the others stay at their defaults.
+template <class Kind, class Options>
+auto make(const ReferenceCase& c, const auto& groups) {
+  Options o;
+  const auto take = [&](const char* name, auto& option) { option = c.option(name, option); };
+  take("learning_rate", o.learning_rate);
+  take("weight_decay", o.weight_decay);
+  if constexpr (requires { o.momentum; }) take("momentum", o.momentum);
+  if constexpr (requires { o.dampening; }) take("dampening", o.dampening);
+  if constexpr (requires { o.nesterov; }) take("nesterov", o.nesterov);
+  if constexpr (requires { o.beta1; }) take("beta1", o.beta1);
+  if constexpr (requires { o.beta2; }) take("beta2", o.beta2);
+  if constexpr (requires { o.epsilon; }) take("epsilon", o.epsilon);
+  if constexpr (requires { o.alpha; }) take("alpha", o.alpha);
+  if constexpr (requires { o.centered; }) take("centered", o.centered);
+  if constexpr (requires { o.learning_rate_decay; }) {
+    take("learning_rate_decay", o.learning_rate_decay);
+    take("initial_accumulator_value", o.initial_accumulator_value);
+  }
+  return std::make_unique<Kind>(groups, o);
+}
+
+template <class T>
+std::unique_ptr<tapestry::optim::Optimizer<T>> optimizer(const ReferenceCase& c,
+                                                         const auto& groups) {
+  using namespace tapestry::optim;
+  if (c.name().starts_with("sgd/")) return make<SGD<T>, SGDOptions>(c, groups);
+  if (c.name().starts_with("adam/")) return make<Adam<T>, AdamOptions>(c, groups);
+  if (c.name().starts_with("adamw/")) return make<AdamW<T>, AdamWOptions>(c, groups);
+  if (c.name().starts_with("rmsprop/")) return make<RMSprop<T>, RMSpropOptions>(c, groups);
+  return make<Adagrad<T>, AdagradOptions>(c, groups);
 }
 
 /// Puts the case's gradient `name` into `parameter`, or none where the case has none.
@@ -123,12 +155,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(steps, T, Types) {
   const double tolerance = std::is_same_v<T, float> ? 2e-6 : 1e-14;
   const Reference reference("optim.json");
   std::size_t compared = 0;
-  for (const std::string family : {"sgd/", "adam/"}) {
+  for (const std::string family : {"sgd/", "adam/", "adamw/", "rmsprop/", "adagrad/"}) {
     for (const ReferenceCase& c : reference.cases(family)) {
       const std::vector<std::string> names = {"weight", "bias", "late"};
       std::vector<Parameter<T>> parameters;
       for (const auto& name : names) parameters.emplace_back(c.array<T>(name), name);
-      const auto optimizer = make<T>(c, {&parameters[0], &parameters[1], &parameters[2]});
+      const auto optimizer = ::optimizer<T>(c, groups(c, parameters));
       for (int step = 1; step <= c.option("steps", 0); ++step) {
         const std::string k = "/" + std::to_string(step);
         for (std::size_t i = 0; i < 3; ++i) load_grad(parameters[i], c, "grad/" + names[i] + k);
@@ -139,7 +171,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(steps, T, Types) {
       }
     }
   }
-  BOOST_TEST(compared == 150u);  // 10 cases, 5 steps, 3 parameters
+  BOOST_TEST(compared == 390u);  // 26 cases, 5 steps, 3 parameters
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(clipping, T, Types) {
@@ -187,6 +219,34 @@ BOOST_AUTO_TEST_CASE(first_step_of_adam_is_the_learning_rate) {
   set_grad(w, {1e-3, -7.0, 123.0});
   optimizer.step();
   BOOST_TEST(max_difference(w.value(), Array<double>{0.99, 1.01, 0.99}) < 1e-15);
+}
+
+BOOST_AUTO_TEST_CASE(weight_decay_of_adamw_does_not_ask_the_gradient) {
+  auto w = parameter<double>({1.0, 1.0});
+  AdamW optimizer({&w}, {.learning_rate = 0.5, .epsilon = 0.0, .weight_decay = 0.5});
+  set_grad(w, {1e-3, 123.0});
+  optimizer.step();
+  BOOST_TEST(max_difference(w.value(), Array<double>{0.25, 0.25}) < 1e-15);
+}
+
+BOOST_AUTO_TEST_CASE(rmsprop_and_adagrad) {
+  auto w = parameter<double>({1.0});
+  RMSprop rmsprop({&w}, {.learning_rate = 0.5, .alpha = 0.75, .epsilon = 0.0});
+  set_grad(w, {4.0});
+  rmsprop.step();  // s = 4, step along 4 / 2
+  BOOST_TEST(w.value()(0) == 0.0);
+  Adagrad adagrad({&w}, {.learning_rate = 1.0, .initial_accumulator_value = 9.0, .epsilon = 0.0});
+  adagrad.step();  // s = 25, step along 4 / 5
+  BOOST_TEST(w.value()(0) == -0.8);
+}
+
+// Rounding makes the variance of some constant gradients negative.
+BOOST_AUTO_TEST_CASE_TEMPLATE(centered_rmsprop_of_a_constant_gradient, T, Types) {
+  Parameter<T> w(Array<T>(typename Array<T>::shape_type{40}, T{0}));
+  RMSprop optimizer({&w}, {.alpha = 0.5, .epsilon = 1e-2, .centered = true});
+  for (std::size_t i = 0; i < w.size(); ++i) w.grad()(i) = T(1e-3) * static_cast<T>(i + 1);
+  for (int i = 0; i < 1000; ++i) optimizer.step();
+  for (const T value : w.value()) BOOST_TEST(std::isfinite(value));
 }
 
 BOOST_AUTO_TEST_CASE(clip) {
@@ -252,6 +312,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(allocates_nothing, T, Types) {
   SGD sgd(list, {.momentum = 0.9, .nesterov = true, .weight_decay = 0.1});
   SGD plain(list);
   Adam adam(list);
+  AdamW adamw(list);
+  RMSprop rmsprop(list, {.momentum = 0.5, .centered = true});
+  Adagrad adagrad(list);
   set_grad(w, {T{1}, T{2}, T{3}});
   set_grad(b, {T{1}});
   const std::size_t before = allocations();
@@ -260,6 +323,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(allocates_nothing, T, Types) {
     sgd.step();
     plain.step();
     adam.step();
+    adamw.step();
+    rmsprop.step();
+    adagrad.step();
   }
   const std::size_t allocated = allocations() - before;
   BOOST_TEST(allocated == 0u);
@@ -343,7 +409,26 @@ BOOST_AUTO_TEST_CASE(not_finite_or_negative) {
     BOOST_CHECK_THROW(Adam(list, {.beta2 = bad}), ArgumentError);
     BOOST_CHECK_THROW(Adam(list, {.epsilon = bad}), ArgumentError);
     BOOST_CHECK_THROW(Adam(list, {.weight_decay = bad}), ArgumentError);
+    BOOST_CHECK_THROW(AdamW(list, {.beta1 = bad}), ArgumentError);
+    BOOST_CHECK_THROW(AdamW(list, {.beta2 = bad}), ArgumentError);
+    BOOST_CHECK_THROW(AdamW(list, {.epsilon = bad}), ArgumentError);
+    BOOST_CHECK_THROW(AdamW(list, {.weight_decay = bad}), ArgumentError);
+    BOOST_CHECK_THROW(RMSprop(list, {.alpha = bad}), ArgumentError);
+    BOOST_CHECK_THROW(RMSprop(list, {.epsilon = bad}), ArgumentError);
+    BOOST_CHECK_THROW(RMSprop(list, {.weight_decay = bad}), ArgumentError);
+    BOOST_CHECK_THROW(RMSprop(list, {.momentum = bad}), ArgumentError);
+    BOOST_CHECK_THROW(Adagrad(list, {.learning_rate = bad}), ArgumentError);
+    BOOST_CHECK_THROW(Adagrad(list, {.learning_rate_decay = bad}), ArgumentError);
+    BOOST_CHECK_THROW(Adagrad(list, {.initial_accumulator_value = bad}), ArgumentError);
+    BOOST_CHECK_THROW(Adagrad(list, {.epsilon = bad}), ArgumentError);
   }
+  BOOST_CHECK_EXCEPTION(RMSprop(list, {.alpha = 1.0}), ArgumentError,
+                        says("[RMSprop] alpha must be in [0, 1), got 1"));
+  BOOST_CHECK_EXCEPTION(AdamW(list, {.weight_decay = -1.0}), ArgumentError,
+                        says("[AdamW] weight_decay must be finite and not negative, got -1"));
+  BOOST_CHECK_EXCEPTION(
+      Adagrad(list, {.learning_rate_decay = -1.0}), ArgumentError,
+      says("[Adagrad] learning_rate_decay must be finite and not negative, got -1"));
   BOOST_CHECK_EXCEPTION(Adam(list, {.learning_rate = not_a_number}), ArgumentError,
                         says("[Adam] learning_rate must be finite and not negative, got nan"));
   BOOST_CHECK_EXCEPTION(SGD(list, {.momentum = -0.1}), ArgumentError,

@@ -84,6 +84,9 @@ std::vector<T> train(Kind kind) {
   Model<T> model(kind);
   optim::Adam<T> adam(model.parameters(), {.learning_rate = 1e-2});
   optim::SGD<T> sgd(model.parameters(), {.learning_rate = 1e-2, .momentum = 0.9});
+  optim::AdamW<T> adamw(model.parameters(), {.learning_rate = 1e-2});
+  optim::RMSprop<T> rmsprop(model.parameters(), {.momentum = 0.9, .centered = true});
+  optim::Adagrad<T> adagrad(model.parameters());
   Tape<T> tape;
   std::vector<T> results;
   for (int step = 0; step < 3; ++step) {
@@ -97,6 +100,7 @@ std::vector<T> train(Kind kind) {
     results.push_back(loss.item());
     results.push_back(static_cast<T>(optim::clip_grad_norm(model.parameters(), 0.1)));
     step == 1 ? sgd.step() : adam.step();
+    if (step == 2) adamw.step(), rmsprop.step(), adagrad.step();
   }
   for (const Parameter<T>* p : model.parameters())
     results.insert(results.end(), p->value().data(), p->value().data() + p->size());

@@ -86,6 +86,52 @@ BOOST_AUTO_TEST_CASE(curves_name_what_they_compare) {
   expect_svg(read_text("spectrum.svg"));
 }
 
+BOOST_AUTO_TEST_CASE(curves_of_any_kind) {
+  const double nan = std::nan("");
+  const std::vector<double> x{0, 1, 2, 3, 4, 5};
+  const Curve whole{.name = "a_1 <'b'>", .x = x, .y = {3, 2, 1, 1, 1, 2}, .colour = 1};
+  const Curve parted{.x = x, .y = {1, 2, nan, 4, INFINITY, 1}, .dashed = true};
+  const std::string svg =
+      curves_svg({whole, parted},
+                 {.title = "t_1", .width = 300, .height = 200, .x_label = "x_1", .y_label = "y^2"});
+  expect_svg(svg);
+  BOOST_TEST(svg.find("viewBox=\"0 0 300 200\"") != std::string::npos);
+  for (const char* text : {">a_1 &lt;'b'><", ">t_1<", ">x_1<", ">y^2<"})
+    BOOST_TEST(svg.find(text) != std::string::npos, text);
+  BOOST_TEST(count(svg, "stroke-dasharray") == 1u);  // two points; what is left has no neighbour
+  BOOST_TEST(count(svg, "'#gpPt6'") == 2u);
+  BOOST_TEST(count(svg, "stroke='rgb(213,  94,   0)'") == 2u);  // and its sample in the legend
+  const std::string logarithmic = curves_svg({{"e", x, {100, 10, 0, -1, 0.1, 1}}}, {.log_y = true});
+  BOOST_TEST(logarithmic != curves_svg({{"e", x, {100, 10, 0, -1, 0.1, 1}}}));
+  // A loss has more marks than powers of ten.
+  const std::string loss = curves_svg({{"e", {1, 2, 3}, {3.6, 2.0, 1.4}}}, {.log_y = true});
+  for (const char* mark : {">1.5<", ">2<", ">2.5<", ">3<", ">3.5<"})
+    BOOST_TEST(loss.find(mark) != std::string::npos, mark);
+  for (const bool log_y : {false, true}) {  // nothing to fill an axis with
+    expect_svg(curves_svg({{"flat", x, {2, 2, 2, 2, 2, 2}}}, {.log_y = log_y}));
+    expect_svg(curves_svg({{"nearly", {1e9, 1e9 + 1e-6}, {1.5, 1.5 + 1e-15}}}, {.log_y = log_y}));
+    expect_svg(curves_svg({{"origin", {0}, {log_y ? 1e-9 : 0}}}, {.log_y = log_y}));
+  }
+  save_curves({whole}, "curves.svg");
+  BOOST_TEST(read_text("curves.svg") == curves_svg({whole}));
+}
+
+BOOST_AUTO_TEST_CASE(curves_that_cannot_be) {
+  const auto expect = [](const std::vector<Curve>& curves, const std::string& text) {
+    BOOST_CHECK_EXCEPTION((void)curves_svg(curves, {.log_y = true}), ArgumentError,
+                          says("[curves_svg] " + text));
+  };
+  expect({}, "there are no curves");
+  expect({{"ok", {1}, {1}}, {"b", {1, 2}, {1}}}, "curve 'b' has 2 x and 1 y");
+  expect({{"a", {1, 2, std::nan("")}, {-1, 0, 1}}, {"b"}},
+         "no curve has a point that can be drawn");
+  expect({{.name = "c", .x = {1}, .y = {1}, .colour = -2}},
+         "curve 'c' has the colour -2, which is below -1");
+  BOOST_CHECK_EXCEPTION(save_curves({}, "none.svg"), ArgumentError,
+                        says("[save_curves] there are no curves"));
+  BOOST_TEST(!std::filesystem::exists("none.svg"));
+}
+
 BOOST_AUTO_TEST_CASE(of_nothing) {
   BOOST_CHECK_THROW((void)heat_map_svg(TimeTable{}), ArgumentError);
   BOOST_CHECK_EXCEPTION((void)lag_curve_svg({}), ArgumentError,

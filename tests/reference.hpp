@@ -21,9 +21,11 @@
 //                     nll_loss[/ignore_I][/weight]/...: "input", "targets", ["weight"], ...;
 //                     gradient_penalty/{mlp,lstm}: "input", "target", the parameters, and for each
 //                     step k from 1 "loss/k" and the parameters after it, "0.weight/k"
-//   optim.json        {sgd,adam}/...: "weight", "bias", "late"; for each step k from 1
-//                     "grad/weight/k" (absent: no gradient) and the value after it, "weight/k";
-//                     clip/...: "grad/weight", "norm", "clipped/weight"
+//   optim.json        {sgd,adam,adamw,rmsprop,adagrad}/...: "weight", "bias", "late"; for each step
+//                     k from 1 "grad/weight/k" (absent: no gradient) and the value after it,
+//                     "weight/k"; .../groups: each a group, their options in "groups";
+//                     clip/...: "grad/weight", "norm", "clipped/weight";
+//                     schedule/...: "rates" (steps + 1, groups); plateau/...: "metrics", "rates"
 //   recurrent.json    {rnn_tanh,rnn_relu,lstm,lstm_proj,gru}/SEED: checksums of "output", "h_n",
 //                     "c_n", "grad/..."; how, is told in make_recurrent_reference.py
 //   interchange.json  {lstm,gru,rnn}_{float32,float64}: content of the files that the option

@@ -14,14 +14,15 @@ std::string text_of(double value) {
   return text.str();
 }
 
-void check_not_negative(const char* op, const char* name, double value) {
+void check_not_negative(const char* op, std::string_view name, double value) {
   if (!std::isfinite(value) || value < 0)
-    throw ArgumentError(op, name + (" must be finite and not negative, got " + text_of(value)));
+    throw ArgumentError(
+        op, std::string(name) + " must be finite and not negative, got " + text_of(value));
 }
 
-void check_below_one(const char* op, const char* name, double value) {
+void check_below_one(const char* op, std::string_view name, double value) {
   if (!(value >= 0 && value < 1))
-    throw ArgumentError(op, name + (" must be in [0, 1), got " + text_of(value)));
+    throw ArgumentError(op, std::string(name) + " must be in [0, 1), got " + text_of(value));
 }
 
 }  // namespace tapestry::optim

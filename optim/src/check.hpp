@@ -4,16 +4,17 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "tapestry/autodiff/parameter.hpp"
 
 namespace tapestry::optim {
 
 /// Throws ArgumentError "[op] name must be finite and not negative, got value" when it is not.
-void check_not_negative(const char* op, const char* name, double value);
+void check_not_negative(const char* op, std::string_view name, double value);
 
 /// Throws ArgumentError "[op] name must be in [0, 1), got value" when it is not.
-void check_below_one(const char* op, const char* name, double value);
+void check_below_one(const char* op, std::string_view name, double value);
 
 /// "2.5", "nan", "-inf".
 [[nodiscard]] std::string text_of(double value);

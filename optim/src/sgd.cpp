@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/optim/sgd.hpp"
 
-#include <utility>
-
 #include "check.hpp"
 #include "for_parts.hpp"
 #include "kernels/update_kernels.hpp"
@@ -16,7 +14,6 @@ constexpr const char* op = "SGD";
 void check(const SGDOptions& options) {
   check_not_negative(op, "momentum", options.momentum);
   check_not_negative(op, "dampening", options.dampening);
-  check_not_negative(op, "weight_decay", options.weight_decay);
   if (options.nesterov && (options.momentum == 0 || options.dampening != 0))
     throw ArgumentError(op, "nesterov needs momentum and no dampening, got momentum " +
                                 text_of(options.momentum) + " and dampening " +
@@ -31,8 +28,8 @@ std::vector<const char*> memories(const SGDOptions& options) {
 }  // namespace
 
 template <class T>
-SGD<T>::SGD(ParameterList<T> parameters, SGDOptions options)
-    : Optimizer<T>(op, std::move(parameters), options.learning_rate, memories(options)),
+SGD<T>::SGD(const std::vector<ParameterGroup<T>>& groups, SGDOptions options)
+    : Optimizer<T>(op, groups, options.learning_rate, options.weight_decay, memories(options)),
       options_(options) {
   check(options_);
 }
@@ -46,8 +43,8 @@ void SGD<T>::update(std::size_t position, Parameter<T>& parameter) {
       .grad = parameter.grad().data(),
       .value = parameter.value().data(),
       .direction = has_momentum ? this->memory(0, position) : nullptr,
-      .rate = static_cast<T>(this->learning_rate()),
-      .decay = static_cast<T>(options_.weight_decay),
+      .rate = static_cast<T>(this->rate_of(position)),
+      .decay = static_cast<T>(this->decay_of(position)),
       .keep = static_cast<T>(momentum),
       .add = static_cast<T>(this->steps(position) > 1 ? 1.0 - options_.dampening : 1.0),
       .grad_share = options_.nesterov ? T{1} : T{0},

@@ -14,7 +14,7 @@ make_recurrent_reference.py writes one more):
     layers.json                     RNN, LSTM, GRU, Linear, Embedding: values and gradients
     losses.json                     cross_entropy: values and gradients
     losses_more.json                the other losses, and training steps with a gradient penalty
-    optim.json                      SGD, Adam, clip_grad_norm_
+    optim.json                      the optimizers, clip_grad_norm_, learning rate schedules
     interchange.json                the content of the files below
     {lstm,gru,rnn}_{float32,float64}.{safetensors,npz}   state_dict of a module of two layers
 
@@ -291,7 +291,9 @@ def more_loss_cases():
     return cases | dict(penalty_cases())
 
 
-TORCH_NAMES = dict(learning_rate="lr", epsilon="eps")
+TORCH_NAMES = dict(learning_rate="lr", epsilon="eps", learning_rate_decay="lr_decay",
+                   min_learning_rate="min_lr")
+GROUPS = [dict(weight_decay=0.2), dict(learning_rate=0.03, weight_decay=0.0), dict()]
 OPTIMIZERS = {
     "sgd/plain": (torch.optim.SGD, dict(learning_rate=0.1)),
     "sgd/weight_decay": (torch.optim.SGD, dict(learning_rate=0.1, weight_decay=0.3)),
@@ -306,19 +308,48 @@ OPTIMIZERS = {
     "adam/weight_decay": (torch.optim.Adam, dict(learning_rate=0.02, weight_decay=0.3)),
     "adam/options":
         (torch.optim.Adam, dict(learning_rate=0.05, beta1=0.6, beta2=0.95, epsilon=1e-3)),
+    "adamw/plain": (torch.optim.AdamW, dict()),
+    "adamw/weight_decay": (torch.optim.AdamW, dict(learning_rate=0.02, weight_decay=0.9)),
+    "adamw/options": (torch.optim.AdamW, dict(learning_rate=0.05, beta1=0.6, beta2=0.95,
+                                              epsilon=1e-3, weight_decay=0.0)),
+    "rmsprop/plain": (torch.optim.RMSprop, dict()),
+    "rmsprop/options":
+        (torch.optim.RMSprop, dict(learning_rate=0.02, alpha=0.7, epsilon=1e-2, weight_decay=0.3)),
+    "rmsprop/momentum": (torch.optim.RMSprop, dict(learning_rate=0.01, momentum=0.8)),
+    "rmsprop/centered": (torch.optim.RMSprop, dict(centered=True, alpha=0.9, weight_decay=0.2)),
+    "rmsprop/centered_momentum":
+        (torch.optim.RMSprop, dict(learning_rate=0.005, alpha=0.9, centered=True, momentum=0.7,
+                                   weight_decay=0.1)),
+    "adagrad/plain": (torch.optim.Adagrad, dict()),
+    "adagrad/weight_decay": (torch.optim.Adagrad, dict(learning_rate=0.1, weight_decay=0.3)),
+    "adagrad/options":
+        (torch.optim.Adagrad, dict(learning_rate=0.1, learning_rate_decay=0.5, epsilon=1e-2,
+                                   initial_accumulator_value=0.2)),
+    "sgd/groups": (torch.optim.SGD, dict(learning_rate=0.1, momentum=0.9, weight_decay=0.1,
+                                         groups=GROUPS)),
+    "adam/groups": (torch.optim.Adam, dict(weight_decay=0.1, groups=GROUPS)),
+    "adamw/groups": (torch.optim.AdamW, dict(weight_decay=0.5, groups=GROUPS)),
+    "rmsprop/groups": (torch.optim.RMSprop, dict(weight_decay=0.1, groups=GROUPS)),
+    "adagrad/groups": (torch.optim.Adagrad, dict(weight_decay=0.1, groups=GROUPS)),
 }
 
 
+def torch_names(options):
+    return {TORCH_NAMES.get(n, n): v for n, v in options.items()}
+
+
 def optimizer_case(name, kind, options, steps=5):
-    """Five steps on three parameters; "late" has no gradient in the first and the fourth."""
+    """Five steps on three parameters, "late" without a gradient in two. Each may be a group."""
     numbers = Numbers(name)
     shapes = {"weight": (2, 3), "bias": (3,), "late": (4,)}
     parameters = {n: torch.nn.Parameter(numbers.uniform(*s)) for n, s in shapes.items()}
     arrays = {n: p.detach().clone() for n, p in parameters.items()}
-    torch_options = {TORCH_NAMES.get(n, n): v for n, v in options.items()}
+    torch_options = torch_names(options)
+    groups = torch_options.pop("groups", [{} for _ in parameters])
     if "beta1" in options:
         torch_options["betas"] = (torch_options.pop("beta1"), torch_options.pop("beta2"))
-    optimizer = kind(list(parameters.values()), **torch_options)
+    optimizer = kind([dict(params=[p]) | torch_names(g) for p, g in
+                      zip(parameters.values(), groups)], **torch_options)
     for step in range(1, steps + 1):
         for n, parameter in parameters.items():
             missing = n == "late" and step in (1, 4)
@@ -343,8 +374,74 @@ def clip_case(name, max_norm):
     return case(dict(max_norm=max_norm), arrays)
 
 
+scheduler = torch.optim.lr_scheduler
+SCHEDULES = {
+    "schedule/step_decay": lambda o: scheduler.StepLR(o, 4, gamma=0.3),
+    "schedule/cosine": lambda o: scheduler.CosineAnnealingLR(o, 20),
+    "schedule/exponential": lambda o: scheduler.ExponentialLR(o, 0.9),
+    "schedule/warm_up": lambda o: scheduler.SequentialLR(
+        o, [scheduler.LinearLR(o, 1 / 5, total_iters=4), scheduler.CosineAnnealingLR(o, 15)], [5]),
+}
+RATES = (0.5, 0.02)  # of two groups
+
+
+def sgd(rates):
+    """With a group for each rate."""
+    return torch.optim.SGD([dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=rate)
+                            for rate in rates], lr=1.0)
+
+
+def rates_of(optimizer):
+    return torch.tensor([group["lr"] for group in optimizer.param_groups])
+
+
+def schedule_case(optimizer, schedule, steps=20, **options):
+    """The rates at the start and after each step."""
+    rates = [rates_of(optimizer)]
+    for _ in range(steps):
+        optimizer.step()
+        schedule.step()
+        rates.append(rates_of(optimizer))
+    return case(options, {"rates": torch.stack(rates)})
+
+
+def floor_case(steps=12, floor=0.1):
+    """Cosine to a floor: eta_min is a rate, so there is one group."""
+    optimizer = sgd(RATES[:1])
+    schedule = scheduler.CosineAnnealingLR(optimizer, steps, eta_min=floor * RATES[0])
+    return schedule_case(optimizer, schedule, steps, floor=floor)
+
+
+def plateau_case(name, options, steps=40):
+    """A metric that falls, then wanders, then falls a little; the rates after each step."""
+    numbers = Numbers(name)
+    metrics = 1.0 + numbers.uniform(steps, low=0.0, high=0.2)
+    metrics[:6] += torch.arange(6, 0, -1)
+    metrics[6] = 0.95
+    metrics[25:] -= 0.1
+    optimizer = sgd(RATES)
+    schedule = scheduler.ReduceLROnPlateau(optimizer, **torch_names(options))
+    rates = []
+    for metric in metrics:
+        schedule.step(metric)
+        rates.append(rates_of(optimizer))
+    return case(options, {"metrics": metrics, "rates": torch.stack(rates)})
+
+
+PLATEAUS = {
+    "plateau/plain": dict(),
+    "plateau/impatient": dict(patience=0, factor=0.5),
+    "plateau/threshold": dict(patience=2, threshold=0.05),
+    "plateau/least": dict(patience=1, factor=0.2, min_learning_rate=1e-3),
+}
+
+
 def optim_cases():
     cases = {name: optimizer_case(name, *value) for name, value in OPTIMIZERS.items()}
+    for name, make in SCHEDULES.items():
+        cases[name] = schedule_case(optimizer := sgd(RATES), make(optimizer))
+    cases |= {name: plateau_case(name, options) for name, options in PLATEAUS.items()}
+    cases["schedule/floor"] = floor_case()
     for name, max_norm in (("clip/scaled", 0.7), ("clip/untouched", 100.0), ("clip/zero", 0.0)):
         cases[name] = clip_case(name, max_norm)
     return cases

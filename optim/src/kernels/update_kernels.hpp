@@ -9,7 +9,7 @@
 
 namespace tapestry::optim {
 
-/// One step of Adam for `size` numbers; the letters are those of `Adam`.
+/// One step of Adam or AdamW for `size` numbers; the letters are those of `Adam`.
 template <class T>
 struct AdamTask {
   std::size_t size;
@@ -21,6 +21,7 @@ struct AdamTask {
   T root;  // sqrt(1 - beta2^t)
   T epsilon;
   T decay;
+  T keep;  // share of the value that remains: AdamW decays it directly
   T beta1;
   T beta2;
   T rest1;  // 1 - beta1
@@ -57,10 +58,57 @@ struct SgdTask {
   }
 };
 
+/// One step of RMSprop.
+template <class T>
+struct RmspropTask {
+  std::size_t size;
+  const T* grad;
+  T* value;
+  T* square;
+  T* direction;  // null without momentum
+  T* mean;       // null unless centered
+  T rate;
+  T epsilon;
+  T decay;
+  T keep;
+  T alpha;
+  T rest;  // 1 - alpha
+
+  [[nodiscard]] RmspropTask part(std::size_t first, std::size_t count) const {
+    RmspropTask t = *this;
+    t.size = count;
+    t.grad += first, t.value += first, t.square += first;
+    if (t.direction) t.direction += first;
+    if (t.mean) t.mean += first;
+    return t;
+  }
+};
+
+/// One step of Adagrad.
+template <class T>
+struct AdagradTask {
+  std::size_t size;
+  const T* grad;
+  T* value;
+  T* sum;
+  T rate;  // learning_rate / (1 + (t - 1) learning_rate_decay)
+  T epsilon;
+  T decay;
+
+  [[nodiscard]] AdagradTask part(std::size_t first, std::size_t count) const {
+    AdagradTask t = *this;
+    t.size = count;
+    t.grad += first, t.value += first, t.sum += first;
+    return t;
+  }
+};
+
 template <class T>
 struct UpdateKernels {
   void (*adam)(const AdamTask<T>&);
   void (*sgd)(const SgdTask<T>&);
+  void (*rmsprop)(const RmspropTask<T>&);
+  void (*adagrad)(const AdagradTask<T>&);
   double (*sum_of_squares)(const T* x, std::size_t n);
   void (*scale)(T* x, std::size_t n, T factor);
 };

@@ -23,7 +23,8 @@ struct UpdateKernelsFor {
       const T g = t.grad[i] + t.decay * t.value[i];
       t.mean[i] = t.beta1 * t.mean[i] + t.rest1 * g;
       t.square[i] = t.beta2 * t.square[i] + t.rest2 * g * g;
-      t.value[i] -= t.rate * t.mean[i] / (root_of(t.square[i]) / t.root + t.epsilon);
+      const T kept = t.keep * t.value[i];
+      t.value[i] = kept - t.rate * t.mean[i] / (root_of(t.square[i]) / t.root + t.epsilon);
     }
   }
 
@@ -38,6 +39,40 @@ struct UpdateKernelsFor {
       const T g = t.grad[i] + t.decay * t.value[i];
       t.direction[i] = t.keep * t.direction[i] + t.add * g;
       t.value[i] -= t.rate * (t.grad_share * g + t.direction_share * t.direction[i]);
+    }
+  }
+
+  template <bool momentum, bool centered>
+  static void rmsprop_rule(const RmspropTask<T>& task) {
+    const RmspropTask<T> t = task;
+    for (std::size_t i = 0; i < t.size; ++i) {
+      const T g = t.grad[i] + t.decay * t.value[i];
+      t.square[i] = t.alpha * t.square[i] + t.rest * g * g;
+      T variance = t.square[i];
+      if constexpr (centered) {
+        t.mean[i] = t.alpha * t.mean[i] + t.rest * g;
+        variance -= t.mean[i] * t.mean[i];
+        variance = variance < 0 ? T{0} : variance;  // a NaN stays
+      }
+      T direction = g / (root_of(variance) + t.epsilon);
+      if constexpr (momentum) direction = t.direction[i] = t.keep * t.direction[i] + direction;
+      t.value[i] -= t.rate * direction;
+    }
+  }
+
+  static void rmsprop(const RmspropTask<T>& t) {
+    if (t.direction)
+      t.mean ? rmsprop_rule<true, true>(t) : rmsprop_rule<true, false>(t);
+    else
+      t.mean ? rmsprop_rule<false, true>(t) : rmsprop_rule<false, false>(t);
+  }
+
+  static void adagrad(const AdagradTask<T>& task) {
+    const AdagradTask<T> t = task;
+    for (std::size_t i = 0; i < t.size; ++i) {
+      const T g = t.grad[i] + t.decay * t.value[i];
+      t.sum[i] += g * g;
+      t.value[i] -= t.rate * g / (root_of(t.sum[i]) + t.epsilon);
     }
   }
 
@@ -64,7 +99,7 @@ struct UpdateKernelsFor {
     for (std::size_t i = 0; i < n; ++i) x[i] *= factor;
   }
 
-  static constexpr UpdateKernels<T> table{&adam, &sgd, &sum_of_squares, &scale};
+  static constexpr UpdateKernels<T> table{&adam, &sgd, &rmsprop, &adagrad, &sum_of_squares, &scale};
 };
 
 template <class T, tapestry::detail::Architecture architecture>

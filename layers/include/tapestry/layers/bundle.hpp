@@ -58,10 +58,10 @@ NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
 
 }  // namespace detail
 
-/// Bundles a model with optimizers ("optimizer"), generators ("generator"), and whatever else is
-/// given with a name: `named("step", step)` for numbers (float, double, integers of 32 and 64
-/// bits), `named("h", carry.h)` for an Array, and any struct with `visit`. Two optimizers need
-/// names too, else both would be "optimizer".
+/// Bundles a model with optimizers ("optimizer"), schedulers of learning rates ("scheduler"),
+/// generators ("generator"), and whatever else is given with a name: `named("step", step)` for
+/// numbers (float, double, integers of 32 and 64 bits), `named("h", carry.h)` for an Array, and any
+/// struct with `visit`. Two optimizers need names too, else both would be "optimizer".
 ///
 /// In the file, the model's tensors have the names that they have without the bundle, so that
 /// PyTorch needs only to leave out the rest:
@@ -71,9 +71,10 @@ NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
 ///
 /// and `load(model, path, {.ignore_surplus = true})` does. Names of the rest:
 ///
-///   optimizer.Adam.learning_rate          F64 (1,)
+///   optimizer.Adam.learning_rate          F64 (1,); of further groups, learning_rate.1 and so on
 ///   optimizer.Adam.step.<parameter>       U64 ()
 ///   optimizer.Adam.exp_avg.<parameter>    as the parameter; exp_avg_sq, momentum_buffer alike
+///   scheduler.steps                       U64 (); see LRScheduler
 ///   generator                             U64 (315,): see Generator::State
 ///
 /// Of an optimizer, what it learned is saved, and its learning rate; its other options are those

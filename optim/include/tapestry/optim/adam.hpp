@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
 
@@ -30,19 +31,21 @@ struct AdamOptions {
 template <class T = float>
 class Adam final : public Optimizer<T> {
  public:
+  /// T is found from lists of parameters: `Adam adam({&weight, &bias}, {...})`. Groups may have a
+  /// learning rate and a weight decay of their own: see `ParameterGroup`.
   /// Throws ArgumentError for what `Optimizer` refuses, an option that is negative or not finite,
   /// and a beta outside [0, 1).
-  explicit Adam(ParameterList<T> parameters, AdamOptions options = {});
+  explicit Adam(const std::vector<ParameterGroup<T>>& groups, AdamOptions options = {});
+  explicit Adam(const ParameterList<T>& parameters, AdamOptions options = {})
+      : Adam(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
+  explicit Adam(std::initializer_list<Parameter<T>*> parameters, AdamOptions options = {})
+      : Adam(ParameterList<T>(parameters), options) {}
 
  private:
   void update(std::size_t position, Parameter<T>& parameter) override;
 
   AdamOptions options_;
 };
-
-/// `Adam adam({&weight, &bias}, {...})` finds T from the parameters.
-template <class T>
-Adam(std::initializer_list<Parameter<T>*>, AdamOptions = {}) -> Adam<T>;
 
 extern template class Adam<float>;
 extern template class Adam<double>;

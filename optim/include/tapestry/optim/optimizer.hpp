@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,26 @@ class LearningRate {
 
 }  // namespace detail
 
-/// What all optimizers share: the parameters, the learning rate, what they remember between steps,
-/// and the loop over the parameters. A new optimizer derives from it, says what it remembers, and
-/// gives `update`, the rule for one parameter.
+/// Parameters with a learning rate or a weight decay of their own; what a group does not say comes
+/// from the options of its optimizer. No decay of biases, and a lower rate for the embedding:
+///
+///     ParameterList<> weights, biases, table;
+///     for (const auto& [name, p] : named_parameters(net))
+///       (name == "table.weight" ? table : name.find("bias") < name.size() ? biases : weights)
+///           .push_back(p);
+///     AdamW adamw({{.parameters = weights},
+///                  {.parameters = biases, .weight_decay = 0.0},
+///                  {.parameters = table, .learning_rate = 1e-4}}, {.learning_rate = 3e-3});
+template <class T = float>
+struct ParameterGroup {
+  ParameterList<T> parameters = {};  ///< may be empty, if those of another group are not
+  std::optional<double> learning_rate = {};
+  std::optional<double> weight_decay = {};
+};
+
+/// What all optimizers share: the parameters in their groups, the learning rates, what they
+/// remember between steps, and the loop over the parameters. A new optimizer derives from it, says
+/// what it remembers, and gives `update`, the rule for one parameter.
 ///
 /// The optimizer refers to the parameters and does not own them: the model must outlive it and
 /// stay at its address.
@@ -51,23 +69,38 @@ class Optimizer {
   /// Forgets the gradients of all parameters.
   void zero_grad();
 
-  [[nodiscard]] double learning_rate() const { return learning_rate_.value; }
+  /// The number of groups: 1 when the optimizer was made from a list of parameters.
+  [[nodiscard]] std::size_t groups() const { return groups_.size(); }
 
-  /// Throws ArgumentError when `learning_rate` is negative or not finite.
+  /// The learning rate of the first group.
+  [[nodiscard]] double learning_rate() const { return groups_[0].learning_rate.value; }
+
+  /// The learning rate of a group. Throws IndexError when there is no such group.
+  [[nodiscard]] double learning_rate(std::size_t group) const;
+
+  /// Sets the learning rate of all groups. Throws ArgumentError when it is negative or not finite.
   void set_learning_rate(double learning_rate);
 
+  /// Sets the learning rate of one group. Throws IndexError when there is no such group, and
+  /// ArgumentError when the rate is negative or not finite.
+  void set_learning_rate(std::size_t group, double learning_rate);
+
+  /// The parameters of all groups, one group after another.
   [[nodiscard]] const ParameterList<T>& parameters() const { return parameters_; }
 
   /// The name of an optimizer among the parts of a `bundle`.
   static constexpr const char* part_name = "optimizer";
 
-  /// Shows all that the optimizer remembers, for `save` and `load`: its learning rate, and for each
-  /// parameter the number of steps and the arrays of its rule, under the names of PyTorch and of
-  /// the parameter: "Adam.learning_rate", "Adam.step.lstm.weight_ih_l0",
-  /// "Adam.exp_avg.lstm.weight_ih_l0". A parameter without a name goes by its position.
+  /// Shows all that the optimizer remembers, for `save` and `load`: its learning rates, and for
+  /// each parameter the number of steps and the arrays of its rule, under the names of PyTorch and
+  /// of the parameter: "Adam.learning_rate", of the second group "Adam.learning_rate.1",
+  /// "Adam.step.lstm.weight_ih_l0", "Adam.exp_avg.lstm.weight_ih_l0". A parameter without a name
+  /// goes by its position in `parameters()`.
   void visit(auto&& part) {
     const std::string prefix = std::string(name_) + ".";
-    part(prefix + "learning_rate", learning_rate_);
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      part(prefix + "learning_rate" + (g > 0 ? "." + std::to_string(g) : ""),
+           groups_[g].learning_rate);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const std::string& name = parameters_[i]->name();
       const std::string suffix = "." + (name.empty() ? std::to_string(i) : name);
@@ -78,10 +111,11 @@ class Optimizer {
 
  protected:
   /// `name` (a literal) begins the error texts, and `memories` (literals) name the arrays that the
-  /// rule keeps for each parameter; they start as zeros. Throws ArgumentError when the list is
-  /// empty or names a parameter twice, or when the learning rate is negative or not finite.
-  Optimizer(const char* name, ParameterList<T> parameters, double learning_rate,
-            const std::vector<const char*>& memories = {});
+  /// rule keeps for each parameter; they start as zeros. `learning_rate` and `weight_decay` are for
+  /// the groups that do not give their own. Throws ArgumentError when there are no parameters or
+  /// one comes twice, or when a rate or decay is negative or not finite.
+  Optimizer(const char* name, const std::vector<ParameterGroup<T>>& groups, double learning_rate,
+            double weight_decay, const std::vector<const char*>& memories = {});
 
   Optimizer(const Optimizer&) = default;
   Optimizer& operator=(const Optimizer&) = default;
@@ -89,6 +123,14 @@ class Optimizer {
   /// Changes the value of `parameter`, which stands at `position` in the list and has a gradient
   /// of its shape. Must not throw.
   virtual void update(std::size_t position, Parameter<T>& parameter) = 0;
+
+  /// The learning rate and the weight decay for the parameter at `position`.
+  [[nodiscard]] double rate_of(std::size_t position) const {
+    return groups_[group_of_[position]].learning_rate.value;
+  }
+  [[nodiscard]] double decay_of(std::size_t position) const {
+    return groups_[group_of_[position]].weight_decay;
+  }
 
   /// Steps that were taken for the parameter at `position`, with the present one.
   [[nodiscard]] std::uint64_t steps(std::size_t position) const { return steps_[position]; }
@@ -104,14 +146,22 @@ class Optimizer {
     std::vector<Array<T>> arrays;  // one for each parameter
   };
 
+  struct Group {
+    detail::LearningRate learning_rate;
+    double weight_decay = 0;
+  };
+
+  void check_distinct() const;
+  void check_group(std::size_t group) const;
   void check_shapes() const;
 
   const char* name_;
   ParameterList<T> parameters_;
+  std::vector<std::size_t> group_of_;  // each parameter
+  std::vector<Group> groups_;
   std::vector<Shape> shapes_;  // when the optimizer was made; its memories have these shapes
   std::vector<std::uint64_t> steps_;
   std::vector<Memory> memories_;
-  detail::LearningRate learning_rate_;
 };
 
 extern template class Optimizer<float>;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
 
@@ -30,19 +31,21 @@ struct SGDOptions {
 template <class T = float>
 class SGD final : public Optimizer<T> {
  public:
+  /// T is found from lists of parameters: `SGD sgd({&weight, &bias}, {...})`. Groups may have a
+  /// learning rate and a weight decay of their own: see `ParameterGroup`.
   /// Throws ArgumentError for what `Optimizer` refuses, an option that is negative or not finite,
   /// and `nesterov` without momentum or with dampening.
-  explicit SGD(ParameterList<T> parameters, SGDOptions options = {});
+  explicit SGD(const std::vector<ParameterGroup<T>>& groups, SGDOptions options = {});
+  explicit SGD(const ParameterList<T>& parameters, SGDOptions options = {})
+      : SGD(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
+  explicit SGD(std::initializer_list<Parameter<T>*> parameters, SGDOptions options = {})
+      : SGD(ParameterList<T>(parameters), options) {}
 
  private:
   void update(std::size_t position, Parameter<T>& parameter) override;
 
   SGDOptions options_;
 };
-
-/// `SGD sgd({&weight, &bias}, {...})` finds T from the parameters.
-template <class T>
-SGD(std::initializer_list<Parameter<T>*>, SGDOptions = {}) -> SGD<T>;
 
 extern template class SGD<float>;
 extern template class SGD<double>;
