@@ -4,6 +4,7 @@
 // through up to a hundred steps, which is what an LSTM's cell is for.
 #include <tapestry/tapestry.hpp>
 
+#include "adding.hpp"
 #include "training.hpp"
 
 namespace tp = tapestry;
@@ -24,33 +25,12 @@ struct Adder {
     part("head", head);
   }
 
-  /// The sums for x (T, B, 2): (B, 1).
+  /// The sums for x (T, B, 2): (B).
   auto operator()(const tp::Variable<>& x) {
     const auto [output, state] = lstm(x);
-    return head(select(output, 0, -1));
+    return select(head(select(output, 0, -1)), -1, 0);
   }
 };
-
-struct Batch {
-  tp::Array<float> x;       // (T, B, 2): a number, and 1 where it is marked
-  tp::Array<float> target;  // (B, 1)
-};
-
-Batch draw(std::size_t size, tp::Generator& random) {
-  Batch batch{tp::Array<float>::from_shape({length, size, 2}),
-              tp::Array<float>::from_shape({size, 1})};
-  for (std::size_t b = 0; b < size; ++b) {
-    for (std::size_t t = 0; t < length; ++t) {
-      batch.x(t, b, 0) = static_cast<float>(random.uniform());
-      batch.x(t, b, 1) = 0;
-    }
-    const std::size_t first = random.below(length / 2);
-    const std::size_t second = length / 2 + random.below(length / 2);
-    batch.x(first, b, 1) = batch.x(second, b, 1) = 1;
-    batch.target(b, 0) = batch.x(first, b, 0) + batch.x(second, b, 0);
-  }
-  return batch;
-}
 
 void run(const TrainingOptions& options) {
   tp::seed(options.seed);
@@ -58,13 +38,15 @@ void run(const TrainingOptions& options) {
   Adder model(options.hidden);
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
-  const auto loss_of = [&](const Batch& batch) {
+  const auto loss_of = [&](const AddingBatch& batch) {
     tape.clear();
     return mse_loss(model(tape.constant(batch.x)), tape.constant(batch.target));
   };
-  const auto step = [&] { return update(loss_of(draw(options.batch, random)), adam); };
+  const auto step = [&] {
+    return update(loss_of(draw_adding(length, options.batch, random)), adam);
+  };
   tp::Generator other(options.seed + 1);
-  const Batch test = draw(500, other);
+  const AddingBatch test = draw_adding(length, 500, other);
   const auto measure = [&] {
     const auto off = tape.no_grad();
     return static_cast<double>(loss_of(test).item());

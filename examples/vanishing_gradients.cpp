@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adding.hpp"
 #include "training.hpp"
 
 namespace tp = tapestry;
@@ -37,27 +38,6 @@ struct Adder {
   auto operator()(const tp::Variable<>& x) { return select(head(layer(x).output), -1, 0); }
 };
 
-struct Batch {
-  tp::Array<float> x;       // (T, B, 2): a number, and 1 where it is marked
-  tp::Array<float> target;  // (B)
-};
-
-Batch draw(std::size_t size, tp::Generator& random) {
-  Batch batch{tp::Array<float>::from_shape({length, size, 2}),
-              tp::Array<float>::from_shape({size})};
-  for (std::size_t b = 0; b < size; ++b) {
-    for (std::size_t t = 0; t < length; ++t) {
-      batch.x(t, b, 0) = static_cast<float>(random.uniform());
-      batch.x(t, b, 1) = 0;
-    }
-    const std::size_t first = random.below(length / 2);
-    const std::size_t second = length / 2 + random.below(length / 2);
-    batch.x(first, b, 1) = batch.x(second, b, 1) = 1;
-    batch.target(b) = batch.x(first, b, 0) + batch.x(second, b, 0);
-  }
-  return batch;
-}
-
 /// What is found out about a model.
 struct Finding {
   std::string name;
@@ -76,7 +56,8 @@ struct Finding {
 
 template <class Layer>
 Finding study(const std::string& name, Adder<Layer>& model,
-              const std::vector<std::string_view>& state, const Batch& few, const Batch& test) {
+              const std::vector<std::string_view>& state, const AddingBatch& few,
+              const AddingBatch& test) {
   Finding finding;
   finding.name = name;
   tp::Tape tape;
@@ -98,15 +79,17 @@ Finding study(const std::string& name, Adder<Layer>& model,
 }
 
 template <class Layer>
-void train(Adder<Layer>& model, const TrainingOptions& options, const Batch& test) {
+void train(Adder<Layer>& model, const TrainingOptions& options, const AddingBatch& test) {
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Generator random(options.seed);
   tp::Tape tape;
-  const auto loss_of = [&](const Batch& batch) {
+  const auto loss_of = [&](const AddingBatch& batch) {
     tape.clear();
     return mse_loss(select(model(tape.constant(batch.x)), 0, -1), tape.constant(batch.target));
   };
-  const auto step = [&] { return update(loss_of(draw(options.batch, random)), adam); };
+  const auto step = [&] {
+    return update(loss_of(draw_adding(length, options.batch, random)), adam);
+  };
   const auto measure = [&] {
     const auto off = tape.no_grad();
     return static_cast<double>(loss_of(test).item());
@@ -199,8 +182,8 @@ void run(const TrainingOptions& options) {
       tp::layers::LSTM<>({.input_size = 2, .hidden_size = options.hidden, .forget_bias = 1}),
       tp::layers::Linear<>(options.hidden, 1)};
   tp::Generator other(options.seed + 1);
-  const Batch few = draw(4, other);
-  const Batch test = draw(400, other);
+  const AddingBatch few = draw_adding(length, 4, other);
+  const AddingBatch test = draw_adding(length, 400, other);
   const auto study_rnn = [&](const char* name) { return study(name, rnn, {"h"}, few, test); };
   const auto study_lstm = [&](const char* name) {
     return study(name, lstm, {"h", "c"}, few, test);

@@ -14,6 +14,7 @@
 
 using tapestry::Indices;
 using tapestry::Shape;
+using tapestry::data::MixedRadix;
 using tapestry::data::SequenceBatch;
 using tapestry::data::SequenceBatches;
 using tapestry::data::Vocabulary;
@@ -258,6 +259,65 @@ BOOST_AUTO_TEST_CASE(bad_arguments) {
   BOOST_CHECK_EXCEPTION(
       SequenceBatches(Indices{{1, 2}, {3, 4}}, {.steps = 1, .batch = 1}), tapestry::ShapeError,
       says("[SequenceBatches] the sequence must have one axis, its shape is (2, 2)"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(mixed_radix)
+
+BOOST_AUTO_TEST_CASE(each_token_is_one_list_and_in_order) {
+  const MixedRadix notes({3, 1, 4, 2});
+  BOOST_TEST(notes.tokens() == 24);
+  std::int64_t token = 0;
+  for (std::int64_t a = 0; a < 3; ++a)
+    for (std::int64_t c = 0; c < 4; ++c)
+      for (std::int64_t d = 0; d < 2; ++d, ++token) {
+        BOOST_TEST(notes.encode({a, 0, c, d}) == token);
+        BOOST_TEST((notes.decode(token) == std::vector<std::int64_t>{a, 0, c, d}));
+      }
+}
+
+BOOST_AUTO_TEST_CASE(arrays_have_one_axis_more) {
+  const MixedRadix notes({5, 7});
+  const Indices digits{{{0, 0}, {4, 6}, {1, 2}}, {{2, 0}, {0, 6}, {3, 3}}};
+  const Indices tokens{{0, 34, 9}, {14, 6, 24}};
+  BOOST_TEST((notes.encode(digits) == tokens));
+  BOOST_TEST((notes.decode(tokens) == digits));
+  const Indices none = Indices::from_shape({0, 2});
+  BOOST_TEST(Shape(notes.encode(none).shape()).str() == "(0,)");
+  BOOST_TEST(Shape(notes.decode(Indices::from_shape({3, 0})).shape()).str() == "(3, 0, 2)");
+}
+
+BOOST_AUTO_TEST_CASE(as_many_tokens_as_fit) {
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const MixedRadix wide({most});
+  BOOST_TEST(wide.encode({most - 1}) == most - 1);
+  BOOST_TEST((wide.decode(most - 1) == std::vector<std::int64_t>{most - 1}));
+  BOOST_CHECK_EXCEPTION(
+      MixedRadix({most, 2}), tapestry::ArgumentError,
+      says("[MixedRadix] the product of the sizes is more than 64 bits can hold"));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_a_note) {
+  BOOST_CHECK_EXCEPTION(MixedRadix({}), tapestry::ArgumentError,
+                        says("[MixedRadix] there are no sizes"));
+  BOOST_CHECK_EXCEPTION(MixedRadix({4, 0}), tapestry::ArgumentError,
+                        says("[MixedRadix] sizes must be at least 1, got 0"));
+  const MixedRadix notes({5, 7});
+  BOOST_CHECK_EXCEPTION((void)notes.encode({1}), tapestry::ShapeError,
+                        says("[MixedRadix] expects 2 integers, got 1"));
+  BOOST_CHECK_EXCEPTION((void)notes.encode({4, 7}), tapestry::IndexError,
+                        says("[MixedRadix] integer 1 is 7, outside [0, 7)"));
+  BOOST_CHECK_EXCEPTION((void)notes.encode({-1, 0}), tapestry::IndexError,
+                        says("[MixedRadix] integer 0 is -1, outside [0, 5)"));
+  BOOST_CHECK_EXCEPTION((void)notes.decode(35), tapestry::IndexError,
+                        says("[MixedRadix] token 35 is outside [0, 35)"));
+  BOOST_CHECK_EXCEPTION((void)notes.decode(-1), tapestry::IndexError,
+                        says("[MixedRadix] token -1 is outside [0, 35)"));
+  const Indices wrong = Indices::from_shape({2, 3});
+  BOOST_CHECK_EXCEPTION(
+      (void)notes.encode(wrong), tapestry::ShapeError,
+      says("[MixedRadix] the last axis must have 2 integers, the shape is (2, 3)"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -24,9 +24,10 @@ void TrainingOptions::add_to(CLI::App& app) {
   app.add_option("--steps", steps, "training steps at most")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--batch", batch, "sequences a step")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  if (batch > 0)
+    app.add_option("--batch", batch, "sequences a step")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
   app.add_option("--hidden", hidden, "hidden units")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

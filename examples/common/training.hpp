@@ -14,7 +14,7 @@
 /// What can be said on the command line of each of these examples.
 struct TrainingOptions {
   std::size_t steps = 0;
-  std::size_t batch = 0;
+  std::size_t batch = 0;  ///< 0: all there are, and no option
   std::size_t hidden = 0;
   double learning_rate = 0;
   std::uint64_t seed = 1;

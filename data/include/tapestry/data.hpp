@@ -4,6 +4,7 @@
 
 #include "tapestry/data/bucket_batches.hpp"
 #include "tapestry/data/metrics.hpp"
+#include "tapestry/data/mixed_radix.hpp"
 #include "tapestry/data/sampling.hpp"
 #include "tapestry/data/sequence_batches.hpp"
 #include "tapestry/data/text_file.hpp"

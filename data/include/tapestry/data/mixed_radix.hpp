@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include "tapestry/autodiff/array.hpp"
+
+namespace tapestry::data {
+
+/// Several integers as one token and back, such as pitch, duration and velocity of a note.
+///
+/// For sizes n_1 ... n_K, the integers d_k in [0, n_k) become
+/// ((d_1 n_2 + d_2) n_3 + d_3) ... n_K + d_K, a number with digits of different radices. Each token
+/// in [0, n_1 ... n_K) stands for exactly one list of integers, and tokens are ordered as the lists
+/// are, by the first that differs.
+class MixedRadix {
+ public:
+  /// Throws ArgumentError when there are no sizes, one is below 1, or their product exceeds 2⁶³
+  /// - 1.
+  explicit MixedRadix(std::vector<std::int64_t> sizes);
+
+  [[nodiscard]] const std::vector<std::int64_t>& sizes() const { return sizes_; }
+
+  /// Number of tokens, V.
+  [[nodiscard]] std::int64_t tokens() const { return tokens_; }
+
+  /// The token of K integers. ShapeError when they are not K, IndexError naming the first that is
+  /// outside its range.
+  [[nodiscard]] std::int64_t encode(std::span<const std::int64_t> digits) const;
+  [[nodiscard]] std::int64_t encode(std::initializer_list<std::int64_t> digits) const {
+    return encode(std::span(digits.begin(), digits.size()));
+  }
+
+  /// The K integers of a token. IndexError when it is outside [0, V).
+  [[nodiscard]] std::vector<std::int64_t> decode(std::int64_t token) const;
+
+  /// The same for arrays: digits (..., K), tokens (...). ShapeError, IndexError.
+  [[nodiscard]] Indices encode(const Indices& digits) const;
+  [[nodiscard]] Indices decode(const Indices& tokens) const;
+
+ private:
+  void decode(std::int64_t token, std::span<std::int64_t> digits) const;
+
+  std::vector<std::int64_t> sizes_;
+  std::int64_t tokens_ = 1;
+};
+
+}  // namespace tapestry::data
