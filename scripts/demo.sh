@@ -1,16 +1,35 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs what is missing, builds, and trains a character LSTM on real text. Arguments go to the
-# program: scripts/demo.sh --text FILE, scripts/demo.sh --help.
+# Installs what is missing, builds, trains a character LSTM on real text, writes a sample, shows what
+# a cell does and draws the graph; all files are in the folder tapestry_demo. Arguments go to
+# `char_rnn train`: scripts/demo.sh --text FILE.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 preset=${TAPESTRY_PRESET:-release}
 build=$root/build/$preset
+run=tapestry_demo
+
+text=/usr/share/common-licenses/GPL-3
+[[ -r $text ]] || text=$root/docs/gradient_study.md
+arguments=("$@")
+for ((i = 0; i + 1 < $#; ++i)); do
+  [[ ${arguments[i]} == --text ]] && text=${arguments[i + 1]}
+done
 
 "$root/scripts/install_dependencies.sh"
 
 # The presets are those of the repository; the program itself runs where the user is.
 (cd "$root" && cmake --preset "$preset" >/dev/null)
-cmake --build "$build" --parallel "$(nproc)" --target char_lstm
+cmake --build "$build" --parallel "$(nproc)" --target char_rnn
+PATH=$build/examples:$PATH
 
-exec "$build/examples/char_lstm" "$@"
+echo "Learning $text"
+char_rnn train --text "$text" --output "$run" --overwrite --batch 32 --steps 1000 \
+  --evaluate-every 200 --validation 0.05 --seconds 45 "$@"
+echo
+echo "--- a sample ---"
+char_rnn sample "$run/best.safetensors" --length 400
+echo "----------------"
+echo
+char_rnn inspect "$run/best.safetensors" --text "$text" --output "$run/cells.html"
+char_rnn graph "$run/best.safetensors" --output "$run/graph.dot"

@@ -76,7 +76,8 @@ $tidy && tools+=(clang-tidy)
 check "dependencies" scripts/install_dependencies.sh "${tools[@]}"
 check "format" check_format
 # Built as the tests are, for the sake of time.
-check "demo" env TAPESTRY_PRESET=ci scripts/demo.sh --steps 20 --characters 80 --output build/demo
+demo() { mkdir -p build/demo && (cd build/demo && TAPESTRY_PRESET=ci ../../scripts/demo.sh --steps 20); }
+check "demo" demo
 check "build (ci)" build ci
 run_tests ci
 check "build (asan)" build asan

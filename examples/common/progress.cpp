@@ -15,8 +15,8 @@ std::string clock_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::ostream& out, std::size_t total, bool redraws)
-    : out_(out), total_(total), redraws_(redraws) {}
+Progress::Progress(std::ostream& out, std::size_t total, bool redraws, std::size_t before)
+    : out_(out), total_(total), redraws_(redraws), before_(before) {}
 
 Progress::~Progress() {
   if (redraws_) out_ << '\n';
@@ -26,12 +26,17 @@ double Progress::seconds() const {
   return std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
+void Progress::note(const std::string& text) {
+  out_ << (redraws_ ? "\r\033[K" : "") << text << std::endl;
+}
+
 void Progress::show(std::size_t done, const std::string& text) {
   const bool last = done == total_;
   const double since = std::chrono::duration<double>(Clock::now() - shown_).count();
   if (!last && since < (redraws_ ? 0.1 : 5)) return;
   shown_ = Clock::now();
-  const double left = seconds() * static_cast<double>(total_ - done) / static_cast<double>(done);
+  const double rate = seconds() / static_cast<double>(done - before_);
+  const double left = rate * static_cast<double>(total_ - done);
   std::string line;
   if (redraws_) {
     const std::size_t filled = bar_width * done / total_;

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iostream>
+#include <numeric>
+#include <tapestry/study/activation_page.hpp>
+#include <tapestry/tapestry.hpp>
+#include <utility>
+
+#include "checkpoint.hpp"
+#include "commands.hpp"
+
+namespace tp = tapestry;
+
+namespace {
+
+/// The first tokens of the file or of the text that was given.
+tp::Indices tokens_of(const InspectOptions& options, const tp::data::Vocabulary& vocabulary) {
+  if (options.text.empty() == options.prime.empty())
+    throw tp::ArgumentError("inspect", "inspect needs a text to read: --text FILE or --prime TEXT");
+  tp::Indices tokens = tp::Indices::from_shape({0});
+  if (!options.prime.empty()) {
+    tokens = vocabulary.encode(options.prime);
+  } else {
+    const tp::data::TextTokens text(options.text, vocabulary);
+    tokens.resize({std::min(text.size(), options.length)});
+    text.read(0, {tokens.data(), tokens.size()});
+  }
+  tokens.reshape({tokens.size(), 1});
+  return tokens;
+}
+
+/// A gate at each step, (T, 1, H).
+tp::Array<float> activations(CharModel& model, const tp::Indices& tokens,
+                             const InspectOptions& options, const ModelOptions& shape) {
+  tp::Tape<> tape;
+  const std::string gate = !options.gate.empty() ? options.gate : shape.cell == "lstm" ? "c" : "h";
+  const auto read = [&](auto& layer) {
+    const auto result = layer(model.embed(tape, tokens));
+    return result.gate(gate, options.layer.value_or(shape.layers - 1));
+  };
+  return std::visit(read, model.cells);
+}
+
+/// Symbols on one line.
+std::string visible(const std::string& symbol) {
+  if (symbol == "\n") return "⏎";
+  if (symbol == "\t") return "⇥";
+  return symbol;
+}
+
+/// The places where a unit is highest, with what was read just before.
+void list_places(const std::vector<std::string>& symbols, const tp::Array<float>& values,
+                 std::size_t unit) {
+  constexpr std::size_t places = 5, before = 30;
+  std::vector<std::size_t> order(symbols.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto higher = [&](std::size_t a, std::size_t b) {
+    return values(a, 0, unit) > values(b, 0, unit);
+  };
+  const std::size_t count = std::min(places, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+                    higher);
+  std::cout << "Unit " << unit << " is highest at the end of\n";
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = order[i];
+    std::cout << "  " << values(at, 0, unit) << "  …";
+    for (std::size_t k = at - std::min(at, before); k <= at; ++k) std::cout << visible(symbols[k]);
+    std::cout << '\n';
+  }
+}
+
+}  // namespace
+
+void inspect(const InspectOptions& options) {
+  Checkpoint checkpoint = read_checkpoint(options.checkpoint);
+  const tp::data::Vocabulary& vocabulary = checkpoint.info.vocabulary;
+  const tp::Indices tokens = tokens_of(options, vocabulary);
+  std::vector<std::string> symbols;
+  for (std::size_t t = 0; t < tokens.size(); ++t)
+    symbols.push_back(vocabulary.symbol(tokens(t, 0)));
+  const ModelOptions& shape = checkpoint.info.options.model;
+  const tp::Array<float> values = activations(checkpoint.model, tokens, options, shape);
+  tp::save_activations(symbols, values, options.output,
+                       {.title = shape.cell + " cells of layer " +
+                                 std::to_string(options.layer.value_or(shape.layers - 1)),
+                        .units = options.units});
+  for (const std::size_t unit : options.units) list_places(symbols, values, unit);
+  std::cout << symbols.size() << " tokens, " << shape.hidden << " units: " << options.output
+            << '\n';
+}

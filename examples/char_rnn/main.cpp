@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Trains a recurrent model on any text, writes more text in its style, shows what its cells do and
+// draws its graph.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <memory>
+
+#include "commands.hpp"
+#include "trainer.hpp"
+
+namespace {
+
+using CLI::NonNegativeNumber;
+using CLI::PositiveNumber;
+using CLI::Range;
+
+template <class Value>
+CLI::Option* add(CLI::App* app, const std::string& name, Value& value, const std::string& text) {
+  return app->add_option(name, value, text)->capture_default_str();
+}
+
+void add_model(CLI::App* app, TrainingOptions& o) {
+  add(app, "--cell", o.model.cell, "kind of recurrent layer")
+      ->check(CLI::IsMember({"rnn", "lstm", "gru"}))
+      ->group("Model");
+  add(app, "--layers", o.model.layers, "recurrent layers")->check(PositiveNumber)->group("Model");
+  add(app, "--hidden", o.model.hidden, "units of a layer")->check(PositiveNumber)->group("Model");
+  add(app, "--embedding", o.model.embedding, "numbers that stand for a token")
+      ->check(PositiveNumber)
+      ->group("Model");
+  add(app, "--dropout", o.model.dropout, "share of units that is left out in training")
+      ->check(Range(0.0, 1.0))
+      ->group("Model");
+}
+
+void add_tokens(CLI::App* app, TrainingOptions& o) {
+  const auto set_unit = [&o](const std::string& name) {
+    o.tokens.unit = name == "word" ? tapestry::data::Unit::word : tapestry::data::Unit::character;
+  };
+  app->add_option_function<std::string>("--unit", set_unit, "what a token is")
+      ->check(CLI::IsMember({"character", "word"}))
+      ->default_str("character")
+      ->group("Text");
+  add(app, "--min-count", o.tokens.min_count, "rarer characters or words become <unk>")
+      ->check(PositiveNumber)
+      ->group("Text");
+  add(app, "--max-vocabulary", o.tokens.max_vocabulary,
+      "keep the most frequent ones, the others become <unk>; 0: all")
+      ->group("Text");
+  add(app, "--validation", o.validation, "share of the text, at its end, that is held out")
+      ->check(Range(0.0, 0.9))
+      ->group("Text");
+}
+
+void add_learning(CLI::App* app, TrainingOptions& o) {
+  const std::string group = "Training";
+  add(app, "--epochs", o.epochs, "times that the text is read")
+      ->check(PositiveNumber)
+      ->group(group);
+  add(app, "--steps", o.steps, "updates, instead of epochs")->group(group);
+  add(app, "--sequence", o.sequence, "tokens that a gradient goes back")
+      ->check(PositiveNumber)
+      ->group(group);
+  add(app, "--batch", o.batch, "sequences in a step")->check(PositiveNumber)->group(group);
+  add(app, "--optimizer", o.optimizer, "sgd is with a momentum of 0.9")
+      ->check(CLI::IsMember({"adam", "adamw", "rmsprop", "adagrad", "sgd"}))
+      ->group(group);
+  add(app, "--learning-rate", o.learning_rate, "the highest")
+      ->check(NonNegativeNumber)
+      ->group(group);
+  add(app, "--schedule", o.schedule.kind, "of the learning rate")
+      ->check(CLI::IsMember({"constant", "step", "cosine"}))
+      ->group(group);
+  add(app, "--warm-up", o.schedule.warm_up, "steps in which the learning rate rises from zero")
+      ->group(group);
+  add(app, "--decay-every", o.schedule.decay_every, "steps, for the schedule 'step'; 0: a tenth")
+      ->group(group);
+  add(app, "--decay-factor", o.schedule.decay_factor, "for the schedule 'step'")
+      ->check(Range(0.0, 1.0))
+      ->group(group);
+  add(app, "--weight-decay", o.weight_decay, "of matrices, not of biases")
+      ->check(NonNegativeNumber)
+      ->group(group);
+  add(app, "--clip", o.clip, "largest norm of the gradient; 0: any")
+      ->check(NonNegativeNumber)
+      ->group(group);
+  add(app, "--evaluate-every", o.evaluate_every,
+      "steps between evaluations; 0: an epoch, at most 1000")
+      ->group(group);
+  add(app, "--patience", o.patience, "evaluations without a gain before it stops; 0: goes on")
+      ->group(group);
+  add(app, "--seed", o.seed, "of all random numbers")->group(group);
+}
+
+void add_train(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("train", "Learns a text");
+  const auto o = std::make_shared<TrainingOptions>();
+  const auto run = std::make_shared<RunOptions>();
+  CLI::Option* text = command->add_option("--text", o->text, "a file in UTF-8");
+  add(command, "--output", run->output,
+      "folder for checkpoints, metrics and the picture of losses");
+  CLI::Option* resume = command->add_flag(
+      "--resume", run->resume, "go on with the run in the folder, by the options it began with");
+  command->add_flag("--overwrite", run->overwrite, "begin anew where there is a run already")
+      ->excludes(resume);
+  add(command, "--seconds", run->seconds, "stop after this time, to be resumed; 0: at the end")
+      ->check(NonNegativeNumber);
+  add(command, "--threads", run->threads, "the results do not depend on it")->check(PositiveNumber);
+  add_tokens(command, *o);
+  add_model(command, *o);
+  add_learning(command, *o);
+  command->callback([=] {
+    if (!run->resume && text->count() == 0) throw CLI::RequiredError("--text");
+    for (const CLI::Option* option : command->get_options())
+      if (run->resume && option->count() > 0 && option->get_group() != "Options")
+        throw CLI::ValidationError(option->get_name(),
+                                   "a run is resumed by the options it began with");
+    train(*o, *run);
+  });
+}
+
+CLI::Option* add_checkpoint(CLI::App* command, std::string& checkpoint) {
+  return command->add_option("checkpoint", checkpoint, "such as run/best.safetensors")->required();
+}
+
+void add_sample(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("sample", "Writes text in the style of what was learned");
+  const auto o = std::make_shared<SampleOptions>();
+  add_checkpoint(command, o->checkpoint);
+  add(command, "--prime", o->prime, "the text begins so");
+  add(command, "--length", o->length, "characters or words that follow; 0: without end");
+  add(command, "--temperature", o->temperature,
+      "below 1 more like the text, 0 always the likeliest")
+      ->check(NonNegativeNumber);
+  add(command, "--top-k", o->top_k, "draw from the k likeliest only; 0: from all");
+  add(command, "--top-p", o->top_p, "draw from the likeliest that have this probability together")
+      ->check(Range(0.0, 1.0));
+  add(command, "--beam", o->beam, "search the likeliest text with a beam of this width instead");
+  command->add_option("--seed", o->seed, "of the draws [that of training]");
+  command->callback([=] { sample(*o); });
+}
+
+void add_inspect(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("inspect", "Shows which text makes a cell fire");
+  const auto o = std::make_shared<InspectOptions>();
+  add_checkpoint(command, o->checkpoint);
+  command->add_option("--text", o->text, "a file to read");
+  command->add_option("--prime", o->prime, "or the text itself");
+  add(command, "--length", o->length, "tokens of the file that are read")->check(PositiveNumber);
+  command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]");
+  command->add_option("--gate", o->gate,
+                      "c, h, i, f, g, o of an LSTM; h, r, z, n of a GRU; h of an RNN [c or h]");
+  command->add_option("--unit", o->units, "units to show, and to list the places where they fire")
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  add(command, "--output", o->output, "the page");
+  command->callback([=] { inspect(*o); });
+}
+
+void add_graph(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("graph", "Draws the graph of the model");
+  const auto o = std::make_shared<GraphOptions>();
+  add_checkpoint(command, o->checkpoint);
+  add(command, "--steps", o->steps, "time steps")->check(PositiveNumber);
+  command->add_option("--prime", o->prime, "text that the model reads, one token more than steps");
+  command->add_flag("--values", o->values, "print values");
+  command->add_flag("--gradients", o->gradients, "print gradients of the loss");
+  command->add_flag("--inside", o->inside, "draw all that fused ops stand for");
+  command->add_flag("--roll", o->roll, "draw steps that repeat each other once");
+  add(command, "--output", o->output, "the DOT file; the SVG stands beside it");
+  command->callback([=] { graph(*o); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Character and word models: trains a recurrent network on a text, writes more of it, shows\n"
+      "what its cells do, and draws its graph.\n\n"
+      "  char_rnn train --text shakespeare.txt --output run\n"
+      "  char_rnn sample run/best.safetensors --prime \"To be\"\n"
+      "  char_rnn inspect run/best.safetensors --text shakespeare.txt\n"
+      "  char_rnn graph run/best.safetensors");
+  app.name("char_rnn");
+  app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_train(app);
+  add_sample(app);
+  add_inspect(app);
+  add_graph(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    std::cout.flush();
+    std::cerr << "char_rnn: " << error.what() << '\n';
+    return 1;
+  }
+}

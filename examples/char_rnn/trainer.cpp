@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+#include "trainer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <limits>
+#include <memory>
+#include <sstream>
+#include <tapestry/tapestry.hpp>
+#include <utility>
+
+#include "checkpoint.hpp"
+#include "learning.hpp"
+#include "metrics_log.hpp"
+#include "progress.hpp"
+
+namespace tp = tapestry;
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// While it lives, Ctrl-C and a polite kill end training after the present step.
+class CatchInterrupts {
+ public:
+  CatchInterrupts() {
+    interrupted = 0;
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+  }
+  CatchInterrupts(const CatchInterrupts&) = delete;
+  CatchInterrupts& operator=(const CatchInterrupts&) = delete;
+  ~CatchInterrupts() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+};
+
+/// Numbers as a person reads them: three decimals.
+std::string text_of(double value, int decimals = 3) {
+  std::ostringstream text;
+  text << std::fixed;
+  text.precision(decimals);
+  text << value;
+  return text.str();
+}
+
+/// What a run remembers beside the model, its optimizer and its place in the text.
+struct Counters {
+  std::uint64_t step = 0;
+  std::uint64_t without_gain = 0;  // evaluations
+  double best = std::numeric_limits<double>::infinity();
+  double seconds = 0;
+
+  void visit(auto&& part) {
+    part("step", step);
+    part("without_gain", without_gain);
+    part("best", best);
+    part("seconds", seconds);
+  }
+};
+
+class Trainer {
+ public:
+  Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens> text,
+          const RunOptions& run);
+
+  /// Goes on from the last checkpoint in the folder.
+  void resume();
+
+  void run();
+
+ private:
+  enum class End { done, early, interrupted };
+
+  [[nodiscard]] auto everything();
+  [[nodiscard]] std::string path(const char* name) const { return run_.output + "/" + name; }
+  [[nodiscard]] double loss_of(const tp::data::SequenceBatch& batch, Carry& carry);
+  void step();
+  [[noreturn]] void explain(double loss, double norm, const tp::Generator::State& before);
+  End loop(Progress& progress);
+  void evaluate(Progress& progress);
+  [[nodiscard]] Metrics metrics();
+  void write(const char* name);
+  bool save(const char* name, Progress& progress);
+  void finish(End end);
+
+  CheckpointInfo info_;
+  const TrainingOptions& options_ = info_.options;
+  RunOptions run_;
+  TextParts parts_;
+  CharModel model_;
+  tp::data::SequenceBatches batches_;
+  std::unique_ptr<tp::optim::Optimizer<>> optimizer_;
+  std::uint64_t total_;
+  std::uint64_t every_;
+  tp::optim::LRScheduler<> scheduler_;
+  Counters counters_;
+  tp::data::Mean loss_, norm_;  // since the last evaluation
+  Carry carry_, after_;
+  std::unique_ptr<MetricsLog> log_;
+
+  tp::Tape<> tape_;
+  tp::data::SequenceBatch batch_;
+  tp::data::MovingAverage shown_loss_{0.98};
+  double seconds_before_ = 0;  // of the runs before this one
+  std::uint64_t steps_before_ = 0;
+  bool unsaved_ = false;
+};
+
+Trainer::Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens> text,
+                 const RunOptions& run)
+    : info_(std::move(info)),
+      run_(run),
+      parts_(split(std::move(text), options_)),
+      model_(options_.model, info_.vocabulary.size()),
+      batches_(parts_.training, {.steps = options_.sequence, .batch = options_.batch}),
+      optimizer_(make_optimizer(model_, options_)),
+      total_(options_.steps ? options_.steps : options_.epochs * batches_.batches_per_epoch()),
+      every_(options_.evaluate_every ? options_.evaluate_every
+                                     : std::min<std::uint64_t>(batches_.batches_per_epoch(), 1000)),
+      scheduler_(*optimizer_, make_schedule(options_.schedule, total_)) {}
+
+/// What a checkpoint holds; `evaluate` starts the means anew, but a run may stop between two.
+auto Trainer::everything() {
+  return tp::bundle(model_, *optimizer_, scheduler_, tp::default_generator(),
+                    tp::named("batches", batches_), tp::named("counters", counters_),
+                    tp::named("loss", loss_), tp::named("norm", norm_), tp::named("carry", carry_));
+}
+
+void Trainer::resume() {
+  auto all = everything();
+  tp::load(all, path("last.safetensors"));
+  seconds_before_ = counters_.seconds;
+  steps_before_ = counters_.step;
+}
+
+double Trainer::loss_of(const tp::data::SequenceBatch& batch, Carry& carry) {
+  const auto logits = model_.logits(tape_, batch.tokens, carry);
+  const auto loss = tp::softmax_cross_entropy(logits, batch.targets);
+  loss.backward();
+  return loss.item();
+}
+
+void Trainer::step() {
+  if (batches_.at_start()) carry_ = {};
+  const tp::Generator::State before = tp::default_generator().state();
+  after_ = carry_;
+  batches_.next(batch_);
+  tape_.clear();
+  optimizer_->zero_grad();
+  const double loss = loss_of(batch_, after_);
+  const double limit = options_.clip > 0 ? options_.clip : std::numeric_limits<double>::infinity();
+  const double norm = tp::optim::clip_grad_norm(optimizer_->parameters(), limit);
+  if (!std::isfinite(loss) || !std::isfinite(norm)) explain(loss, norm, before);
+  optimizer_->step();
+  scheduler_.step();
+  std::swap(carry_, after_);
+  ++counters_.step;
+  loss_.add(loss);
+  norm_.add(norm);
+  shown_loss_.add(loss);
+  unsaved_ = true;
+}
+
+/// Runs the step again, this time looking for the first number that is not finite.
+void Trainer::explain(double loss, double norm, const tp::Generator::State& before) {
+  std::ostringstream text;
+  text << "loss " << loss << ", gradient norm " << norm;
+  try {
+    tp::default_generator().set_state(before);
+    tape_.clear();
+    tape_.detect_anomaly();
+    optimizer_->zero_grad();
+    Carry carry = carry_;
+    static_cast<void>(loss_of(batch_, carry));
+  } catch (const tp::AnomalyError& error) {
+    text.str(error.what());
+  }
+  throw tp::AnomalyError("train", "training stopped at step " + std::to_string(counters_.step + 1) +
+                                      ": " + text.str() + ". The last good checkpoint is " +
+                                      path("last.safetensors") +
+                                      "; try a lower --learning-rate or --clip");
+}
+
+Metrics Trainer::metrics() {
+  const double here = std::max(counters_.seconds - seconds_before_, 1e-9);
+  const auto steps = static_cast<double>(counters_.step);
+  return {.step = counters_.step,
+          .epoch = steps / static_cast<double>(batches_.batches_per_epoch()),
+          .train_loss = loss_.value(),
+          .validation_loss = parts_.validation ? mean_loss(model_, *parts_.validation)
+                                               : std::numeric_limits<double>::quiet_NaN(),
+          .learning_rate = optimizer_->learning_rate(),
+          .gradient_norm = norm_.value(),
+          .tokens_per_second = static_cast<double>((counters_.step - steps_before_) *
+                                                   options_.sequence * options_.batch) /
+                               here,
+          .seconds = counters_.seconds,
+          .resident_megabytes = resident_megabytes()};
+}
+
+void Trainer::evaluate(Progress& progress) {
+  const Metrics now = metrics();
+  const double loss = parts_.validation ? now.validation_loss : now.train_loss;
+  if (!std::isfinite(loss))
+    throw tp::AnomalyError(
+        "train", "the loss on the held-out text is not finite at step " + std::to_string(now.step) +
+                     ". The last good checkpoint is " + path("last.safetensors"));
+  const double best_before = counters_.best;
+  const bool better = loss < best_before;
+  counters_.best = std::min(best_before, loss);
+  counters_.without_gain = better ? 0 : counters_.without_gain + 1;
+  loss_.reset();
+  norm_.reset();
+
+  std::string line = "epoch " + text_of(now.epoch, 2) + "  step " + std::to_string(now.step) +
+                     "  training " + text_of(now.train_loss);
+  if (parts_.validation) line += "  validation " + text_of(now.validation_loss);
+  line += " nats, " + text_of(tp::data::bits(loss)) + " bits per " + parts_.unit;
+  progress.note(line + (better ? "  (best)" : ""));
+  try {
+    log_->add(now);
+  } catch (const tp::FileError& error) {
+    progress.note(error.what());
+  }
+  if (better && !save("best.safetensors", progress)) counters_.best = best_before;
+  save("last.safetensors", progress);
+}
+
+void Trainer::write(const char* name) {
+  auto all = everything();
+  tp::save(all, path(name), to_metadata(info_));
+}
+
+/// A disk that is full now may not be at the next evaluation: the run goes on, and `finish`
+/// insists.
+bool Trainer::save(const char* name, Progress& progress) {
+  try {
+    write(name);
+    unsaved_ = false;
+    return true;
+  } catch (const tp::FileError& error) {
+    unsaved_ = true;
+    progress.note(std::string(error.what()) + "; training goes on, the file from before is whole");
+    return false;
+  }
+}
+
+Trainer::End Trainer::loop(Progress& progress) {
+  while (counters_.step < total_) {
+    step();
+    counters_.seconds = seconds_before_ + progress.seconds();
+    const auto here = static_cast<double>(counters_.step - steps_before_);
+    const double rate = here * static_cast<double>(options_.sequence * options_.batch) /
+                        std::max(progress.seconds(), 1e-9);
+    progress.show(counters_.step, text_of(shown_loss_.value()) + " nats  " +
+                                      text_of(tp::data::bits(shown_loss_.value()), 2) + " bits/" +
+                                      parts_.unit + "  norm " + text_of(norm_.value(), 2) + "  " +
+                                      text_of(rate / 1000, 1) + "k tokens/s");
+    if (counters_.step % every_ == 0 || counters_.step == total_) evaluate(progress);
+    if (options_.patience > 0 && counters_.without_gain >= options_.patience) return End::early;
+    if (interrupted || (run_.seconds > 0 && progress.seconds() > run_.seconds))
+      return End::interrupted;
+  }
+  return End::done;
+}
+
+void Trainer::finish(End end) {
+  if (unsaved_) write("last.safetensors");
+  if (!std::filesystem::exists(path("best.safetensors"))) write("best.safetensors");
+  const std::string again = "char_rnn train --resume --output " + run_.output;
+  if (end == End::interrupted && counters_.step < total_)
+    std::cout << "Stopped after " << counters_.step << " of " << total_ << " steps; go on with\n  "
+              << again << '\n';
+  if (end == End::early)
+    std::cout << "Stopped early: no gain in " << counters_.without_gain << " evaluations\n";
+  std::cout << "Checkpoints: " << path("best.safetensors") << " and " << path("last.safetensors")
+            << "\nMetrics: " << path("metrics.csv");
+  try {
+    log_->draw();
+    std::cout << " and " << path("loss.svg") << '\n';
+  } catch (const tp::Error& error) {
+    std::cout << "\nNo picture of the losses: " << error.what() << '\n';
+  }
+}
+
+void Trainer::run() {
+  std::cout << parts_.description << "; " << options_.model.layers << " x " << options_.model.hidden
+            << " " << options_.model.cell << " with " << tp::count_parameters(model_)
+            << " parameters\n";
+  log_ = std::make_unique<MetricsLog>(run_.output, counters_.step);
+  if (counters_.step == 0) write("last.safetensors");  // shows at once whether there is room
+  const CatchInterrupts catching;
+  End end = End::done;
+  {
+    Progress progress(std::cout, total_, isatty(STDOUT_FILENO) != 0, counters_.step);
+    end = loop(progress);
+  }
+  finish(end);
+}
+
+/// Makes the folder of a new run, and refuses to mix it with another run.
+void prepare_folder(const RunOptions& run) {
+  const std::filesystem::path folder = run.output;
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  if (failure)
+    throw tp::FileError("train",
+                        "cannot make the folder '" + run.output + "': " + failure.message());
+  for (const char* name : {"last.safetensors", "best.safetensors"}) {
+    if (!std::filesystem::exists(folder / name)) continue;
+    if (!run.overwrite)
+      throw tp::FileError("train", "'" + run.output + "' holds a run already: go on with it by " +
+                                       "--resume, begin anew by --overwrite, or choose another " +
+                                       "--output");
+    std::filesystem::remove(folder / name);
+  }
+}
+
+}  // namespace
+
+void train(TrainingOptions options, const RunOptions& run) {
+  tp::set_num_threads(run.threads);
+  tp::seed(options.seed);
+  if (run.resume) {
+    CheckpointInfo info = read_info(run.output + "/last.safetensors");
+    if (!options.text.empty()) info.options.text = options.text;
+    auto text = std::make_shared<const tp::data::TextTokens>(info.options.text, info.vocabulary);
+    if (text->fingerprint() != info.text)
+      throw tp::FileError("train", "'" + info.options.text + "' is not the text that the run " +
+                                       "in '" + run.output + "' was trained on");
+    Trainer trainer(std::move(info), std::move(text), run);
+    trainer.resume();
+    trainer.run();
+    return;
+  }
+  auto vocabulary = tp::data::vocabulary_of_file(options.text, options.tokens.unit,
+                                                 vocabulary_options(options.tokens));
+  auto text = std::make_shared<const tp::data::TextTokens>(options.text, vocabulary);
+  const std::uint64_t fingerprint = text->fingerprint();
+  Trainer trainer({std::move(options), std::move(vocabulary), fingerprint}, std::move(text), run);
+  prepare_folder(run);
+  trainer.run();
+}

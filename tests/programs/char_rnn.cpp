@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+// The program char_rnn, used as a person uses it, and as nobody should.
+#define BOOST_TEST_MODULE char_rnn
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <tapestry/layers.hpp>
+#include <utility>
+#include <vector>
+
+#include "program.hpp"
+
+namespace tp = tapestry;
+namespace fs = std::filesystem;
+using tp::test::Outcome;
+using tp::test::read_bytes;
+using tp::test::TemporaryFolder;
+using tp::test::write_bytes;
+using Words = std::vector<std::string>;
+
+namespace {
+
+Words command(const Words& arguments) {
+  Words words{TAPESTRY_CHAR_RNN};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
+}
+
+Outcome char_rnn(const Words& arguments) { return tp::test::run(command(arguments)); }
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// A folder with a text, and room for a run.
+struct Place : TemporaryFolder {
+  explicit Place(std::size_t copies = 40) {
+    std::string content;
+    for (std::size_t i = 0; i < copies; ++i)
+      content += "She sells sea shells by the sea shore, number " + std::to_string(i) + ".\n";
+    write_bytes(text, content);
+  }
+
+  /// A small model, with all that draws random numbers.
+  [[nodiscard]] Words training(const Words& more = {}) const {
+    Words words{"train", "--text",   text, "--output",         run,   "--hidden",
+                "8",     "--layers", "2",  "--embedding",      "5",   "--sequence",
+                "10",    "--batch",  "4",  "--dropout",        "0.2", "--warm-up",
+                "3",     "--steps",  "40", "--evaluate-every", "10"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  std::string text = *this / "text.txt";
+  std::string run = *this / "run";
+  std::string last = run + "/last.safetensors";
+  std::string best = run + "/best.safetensors";
+};
+
+/// All numbers of a checkpoint but the time that it took.
+std::map<std::string, std::string> numbers(const std::string& path) {
+  const std::string file = read_bytes(path);
+  std::uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof(length));
+  const auto header = nlohmann::json::parse(file.substr(sizeof(length), length));
+  std::map<std::string, std::string> found;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__" || name == "counters.seconds") continue;
+    const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+    found[name] = file.substr(sizeof(length) + length + begin, end - begin);
+  }
+  return found;
+}
+
+/// metrics.csv without its last columns, which are times and memory.
+std::string losses(const std::string& run) {
+  std::istringstream file(read_bytes(run + "/metrics.csv"));
+  std::string text;
+  for (std::string line; std::getline(file, line);) {
+    for (int i = 0; i < 3; ++i) line.resize(line.rfind(','));
+    text += line + "\n";
+  }
+  return text;
+}
+
+bool is_one_line(const std::string& text) {
+  return std::count(text.begin(), text.end(), '\n') == 1 && text.back() == '\n';
+}
+
+void check_same_run(const Place& a, const Place& b) {
+  BOOST_TEST(losses(a.run) == losses(b.run));
+  BOOST_TEST((numbers(a.last) == numbers(b.last)));
+  BOOST_TEST((numbers(a.best) == numbers(b.best)));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(trains_samples_inspects_and_draws) {
+  for (const std::string cell : {"rnn", "lstm", "gru"}) {
+    const Place place;
+    const Outcome trained = char_rnn(place.training({"--cell", cell, "--learning-rate", "0.02"}));
+    BOOST_TEST(trained.code == 0, trained.error);
+    BOOST_TEST(has(trained.output, "step 40"));
+    BOOST_TEST(!has(trained.output, "\r"));  // no terminal, no bar that redraws itself
+    BOOST_TEST(has(losses(place.run), "step,epoch,train_loss,validation_loss"));
+
+    // The checkpoint alone is enough.
+    const std::string alone = place / "alone.safetensors";
+    fs::rename(place.best, alone);
+    fs::remove_all(place.run);
+    const Words draw{"sample", alone, "--prime", "She ", "--length", "50", "--seed", "7"};
+    const Outcome sample = char_rnn(draw);
+    BOOST_TEST(sample.code == 0, sample.error);
+    BOOST_TEST(sample.output.size() == 4U + 50U + 1U);
+    BOOST_TEST(sample.output.substr(0, 4) == "She ");
+    BOOST_TEST(char_rnn(draw).output == sample.output);
+
+    const std::string page = place / "cells.html", dot = place / "graph.dot";
+    const Outcome inspected =
+        char_rnn({"inspect", alone, "--text", place.text, "--unit", "3", "--output", page});
+    BOOST_TEST(inspected.code == 0, inspected.error);
+    BOOST_TEST(has(inspected.output, "Unit 3 is highest at the end of"));
+    BOOST_TEST(has(read_bytes(page), "<html"));
+    const Outcome drawn = char_rnn({"graph", alone, "--steps", "2", "--output", dot});
+    BOOST_TEST(drawn.code == 0, drawn.error);
+    for (const std::string part : {"embed", cell.c_str(), "head", "step 1", "loss"})
+      BOOST_TEST(has(read_bytes(dot), part), part);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_run_goes_on_bitwise_after_an_interrupt_and_after_a_kill) {
+  const Place straight(400), interrupted(400), killed(400);
+  const Words more{"--steps", "300"};
+  BOOST_TEST(char_rnn(straight.training(more)).code == 0);
+
+  const tp::test::Running first(command(interrupted.training(more)));
+  first.wait_for("step 20 ");
+  first.send(SIGINT);
+  const Outcome stopped = first.wait();
+  BOOST_TEST(stopped.code == 0, stopped.error);
+  BOOST_TEST(has(stopped.output, "go on with"));
+  BOOST_TEST(char_rnn({"train", "--resume", "--output", interrupted.run}).code == 0);
+  check_same_run(straight, interrupted);
+
+  const tp::test::Running second(command(killed.training(more)));
+  second.wait_for("step 20 ");
+  second.send(SIGKILL);
+  BOOST_TEST(second.wait().code == -1);
+  BOOST_TEST(char_rnn({"train", "--resume", "--output", killed.run}).code == 0);
+  check_same_run(straight, killed);
+}
+
+BOOST_AUTO_TEST_CASE(texts_that_cannot_be_used_give_one_line_and_leave_nothing_behind) {
+  const std::map<std::string, std::pair<std::string, std::string>> cases{
+      {"empty", {"", "is empty"}},
+      {"one character", {"a", "too short"}},
+      {"shorter than a sequence", {"abcabc", "too short"}},
+      {"not UTF-8", {std::string(2000, 'a') + "\xff" + std::string(9, 'b'), "UTF-8 at byte 2000"}},
+      {"binary",
+       {std::string("\x7f"
+                    "ELF\0\0",
+                    6) +
+            std::string(900, 'x'),
+        "zero byte at byte 4"}}};
+  for (const auto& [name, content_and_part] : cases) {
+    const Place place;
+    write_bytes(place.text, content_and_part.first);
+    const Outcome outcome = char_rnn(place.training());
+    BOOST_TEST(outcome.code == 1, name);
+    BOOST_TEST(is_one_line(outcome.error), outcome.error);
+    BOOST_TEST(has(outcome.error, content_and_part.second), outcome.error);
+    BOOST_TEST(has(outcome.error, "text.txt"), outcome.error);
+    BOOST_TEST(!fs::exists(place.run), name);
+  }
+  const Place place;
+  const Outcome missing = char_rnn({"train", "--text", place / "no.txt", "--output", place.run});
+  BOOST_TEST(missing.code == 1);
+  BOOST_TEST(has(missing.error, "No such file"), missing.error);
+  const Outcome folder = char_rnn({"train", "--text", place.path(), "--output", place.run});
+  BOOST_TEST(folder.code == 1);
+  BOOST_TEST(is_one_line(folder.error), folder.error);
+}
+
+BOOST_AUTO_TEST_CASE(a_text_of_100_MB_is_read_in_bounded_memory) {
+  const Place place;
+  std::string line =
+      "A line of about a hundred characters, which is written again and again, é and ü, ";
+  line += "until the file is large\n";
+  std::string block;
+  while (block.size() < 1'000'000) block += line;
+  {
+    std::ofstream file(place.text, std::ios::binary);
+    for (std::size_t i = 0; i < 100; ++i) file << block;
+  }
+  const Outcome outcome = char_rnn(place.training({"--validation", "0.001", "--steps", "5"}));
+  BOOST_TEST(outcome.code == 0, outcome.error);
+  BOOST_TEST(outcome.peak_megabytes < 100);
+}
+
+BOOST_AUTO_TEST_CASE(checkpoints_that_are_none_are_refused) {
+  const Place place;
+  const std::string other = place / "other.safetensors", damaged = place / "damaged.safetensors";
+  tp::layers::Linear<> linear(3, 2);
+  tp::save(linear, other);
+  BOOST_TEST(char_rnn(place.training()).code == 0);
+  write_bytes(damaged, read_bytes(place.last).substr(0, 3000));
+  for (const auto& [path, part] :
+       {std::pair{other, "another model"}, std::pair{damaged, "header"},
+        std::pair{place.text, "header"}, std::pair{place / "none", "No such file"}}) {
+    for (const std::string what : {"sample", "graph", "inspect"}) {
+      const Outcome outcome = char_rnn({what, path});
+      BOOST_TEST(outcome.code == 1);
+      BOOST_TEST(outcome.output.empty());
+      BOOST_TEST(is_one_line(outcome.error), outcome.error);
+      BOOST_TEST(has(outcome.error, part), outcome.error);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_run_is_neither_mixed_nor_lost) {
+  const Place place;
+  BOOST_TEST(char_rnn(place.training()).code == 0);
+  const std::string before = read_bytes(place.last);
+  const Outcome again = char_rnn(place.training());
+  BOOST_TEST(again.code == 1);
+  BOOST_TEST(has(again.error, "holds a run already"), again.error);
+  const Outcome changed = char_rnn({"train", "--resume", "--output", place.run, "--hidden", "9"});
+  BOOST_TEST(changed.code != 0);
+  write_bytes(place.text, read_bytes(place.text) + "more");
+  const Outcome other = char_rnn({"train", "--resume", "--output", place.run});
+  BOOST_TEST(other.code == 1);
+  BOOST_TEST(has(other.error, "not the text"), other.error);
+  BOOST_TEST(read_bytes(place.last) == before);
+  BOOST_TEST(char_rnn(place.training({"--overwrite"})).code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_checkpoint_from_before) {
+  const Place roomy, place;
+  BOOST_TEST(char_rnn(roomy.training()).code == 0);
+  const auto room = fs::file_size(roomy.last) * 3 / 2;  // for one checkpoint and not for two
+  fs::create_directory(place.run);
+  const auto with_small_disk = [&](const std::function<int()>& action) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const bool mounted = unshare(CLONE_NEWNS) == 0 &&
+                           mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                           mount("tmpfs", place.run.c_str(), "tmpfs", 0,
+                                 ("size=" + std::to_string(room)).c_str()) == 0;
+      _exit(mounted ? action() : 77);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  const int code = with_small_disk([&] {
+    const Outcome outcome = char_rnn(place.training());
+    if (outcome.code != 1 || !is_one_line(outcome.error)) return 2;
+    if (!has(outcome.error, "No space left on device")) return 3;
+    if (!has(outcome.output, "training goes on")) return 4;
+    return char_rnn({"sample", place.last, "--length", "5"}).code == 0 ? 0 : 5;
+  });
+  if (code == 77)
+    BOOST_TEST_MESSAGE("skipped: no right to mount a small disk");
+  else
+    BOOST_TEST(code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_stops_with_the_op_and_the_checkpoint) {
+  const Place place;
+  const Outcome outcome = char_rnn(place.training({"--learning-rate", "3e38", "--warm-up", "0"}));
+  BOOST_TEST(outcome.code == 1);
+  BOOST_TEST(is_one_line(outcome.error), outcome.error);
+  for (const std::string part : {"training stopped at step", ": [", "(in ", "last.safetensors"})
+    BOOST_TEST(has(outcome.error, part), outcome.error);
+  BOOST_TEST(char_rnn({"sample", place.last}).code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_terminal_gets_a_bar_that_redraws_itself) {
+  const Place place;
+  std::string line;
+  for (const std::string& word : command(place.training())) line += "'" + word + "' ";
+  const Outcome outcome = tp::test::run({"/usr/bin/script", "-qec", line, "/dev/null"});
+  if (outcome.code == 127) {
+    BOOST_TEST_MESSAGE("skipped: no program 'script' to make a terminal");
+    return;
+  }
+  BOOST_TEST(outcome.code == 0, outcome.output);
+  for (const std::string part : {"\r━", "step 40/40", "bits/character", "tokens/s", "left"})
+    BOOST_TEST(has(outcome.output, part), part);
+}
+
+BOOST_AUTO_TEST_CASE(stops_early_when_nothing_is_gained) {
+  const Place place;
+  const Outcome outcome = char_rnn(place.training({"--learning-rate", "0", "--patience", "2"}));
+  BOOST_TEST(outcome.code == 0, outcome.error);
+  BOOST_TEST(has(outcome.output, "Stopped early: no gain in 2 evaluations"), outcome.output);
+  BOOST_TEST(!has(outcome.output, "step 40"));
+}
+
+BOOST_AUTO_TEST_CASE(samples_by_every_rule) {
+  const Place place;
+  BOOST_TEST(char_rnn(place.training({"--learning-rate", "0.02"})).code == 0);
+  const auto sample = [&](const Words& more) {
+    Words words{"sample", place.best, "--length", "60", "--prime", "She sells "};
+    words.insert(words.end(), more.begin(), more.end());
+    return char_rnn(words);
+  };
+  const std::string greedy = sample({"--temperature", "0"}).output;
+  BOOST_TEST(sample({"--top-k", "1"}).output == greedy);
+  BOOST_TEST(sample({"--top-p", "0.0001"}).output == greedy);
+  BOOST_TEST(sample({"--beam", "1"}).output == greedy);
+  BOOST_TEST(sample({"--seed", "1"}).output != sample({"--seed", "2"}).output);
+  const auto score = [&](const std::string& width) {
+    const std::string text = sample({"--beam", width}).error;
+    return std::stod(text.substr(text.find(':') + 1));
+  };
+  BOOST_TEST(score("5") >= score("1"));
+  const double few = sample({}).peak_megabytes, many = sample({"--length", "50000"}).peak_megabytes;
+  BOOST_TEST(many < few + 1);  // constant memory, however long
+  const Outcome unknown = char_rnn({"sample", place.best, "--prime", "Ωmega"});
+  BOOST_TEST(unknown.code == 1);
+  BOOST_TEST(has(unknown.error, "'Ω'"), unknown.error);
+}
+
+BOOST_AUTO_TEST_CASE(learns_words_with_an_unknown_one) {
+  const Place place;
+  const Outcome trained = char_rnn(place.training({"--unit", "word", "--min-count", "5"}));
+  BOOST_TEST(trained.code == 0, trained.error);
+  BOOST_TEST(has(trained.output, "bits per word"));
+  const Outcome sample =
+      char_rnn({"sample", place.best, "--prime", "She sells whales", "--length", "200"});
+  BOOST_TEST(sample.code == 0, sample.error);
+  BOOST_TEST(!has(sample.output, "<unk>"));
+}
