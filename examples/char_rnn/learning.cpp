@@ -97,10 +97,9 @@ tp::optim::Schedule make_schedule(const ScheduleOptions& options, std::uint64_t 
   return warm > 0 ? warm_up(warm, then) : then;
 }
 
-double mean_loss(CharModel& model, tp::data::SequenceBatches& batches) {
+double mean_loss(CharModel& model, tp::data::SequenceBatches& batches, tp::Tape<>& tape) {
   tp::eval(model);
   batches.restart();
-  tp::Tape<> tape;
   const auto no_grad = tape.no_grad();
   tp::data::SequenceBatch batch;
   tp::data::Mean mean;

@@ -34,5 +34,7 @@ struct TextParts {
 [[nodiscard]] tapestry::optim::Schedule make_schedule(const ScheduleOptions& options,
                                                       std::uint64_t steps);
 
-/// The mean loss of a model over all batches, in nats per token, with dropout off.
-[[nodiscard]] double mean_loss(CharModel& model, tapestry::data::SequenceBatches& batches);
+/// The mean loss of a model over all batches, in nats per token, with dropout off. `tape` is
+/// cleared; the memory that it keeps serves the next time.
+[[nodiscard]] double mean_loss(CharModel& model, tapestry::data::SequenceBatches& batches,
+                               tapestry::Tape<>& tape);

@@ -103,7 +103,7 @@ class Trainer {
   Carry carry_, after_;
   std::unique_ptr<MetricsLog> log_;
 
-  tp::Tape<> tape_;
+  tp::Tape<> tape_, validation_tape_;
   tp::data::SequenceBatch batch_;
   tp::data::MovingAverage shown_loss_{0.98};
   double seconds_before_ = 0;  // of the runs before this one
@@ -192,8 +192,9 @@ Metrics Trainer::metrics() {
   return {.step = counters_.step,
           .epoch = steps / static_cast<double>(batches_.batches_per_epoch()),
           .train_loss = loss_.value(),
-          .validation_loss = parts_.validation ? mean_loss(model_, *parts_.validation)
-                                               : std::numeric_limits<double>::quiet_NaN(),
+          .validation_loss = parts_.validation
+                                 ? mean_loss(model_, *parts_.validation, validation_tape_)
+                                 : std::numeric_limits<double>::quiet_NaN(),
           .learning_rate = optimizer_->learning_rate(),
           .gradient_norm = norm_.value(),
           .tokens_per_second = static_cast<double>((counters_.step - steps_before_) *
