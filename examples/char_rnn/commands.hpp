@@ -28,7 +28,7 @@ struct InspectOptions {
   std::string prime;  ///< or the text itself
   std::size_t length = 2000;
   std::optional<std::size_t> layer;  ///< from 0; the last by default
-  std::string gate;                  ///< "c" for an LSTM, "h" for others by default
+  std::string gate = "h";            ///< or another name in the layer's equations
   std::vector<std::size_t> units;
   std::string output = "cells.html";
 };

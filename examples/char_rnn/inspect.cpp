@@ -33,10 +33,9 @@ tp::Indices tokens_of(const InspectOptions& options, const tp::data::Vocabulary&
 tp::Array<float> activations(CharModel& model, const tp::Indices& tokens,
                              const InspectOptions& options, const ModelOptions& shape) {
   tp::Tape<> tape;
-  const std::string gate = !options.gate.empty() ? options.gate : shape.cell == "lstm" ? "c" : "h";
   const auto read = [&](auto& layer) {
     const auto result = layer(model.embed(tape, tokens));
-    return result.gate(gate, options.layer.value_or(shape.layers - 1));
+    return result.gate(options.gate, options.layer.value_or(shape.layers - 1));
   };
   return std::visit(read, model.cells);
 }
@@ -48,21 +47,25 @@ std::string visible(const std::string& symbol) {
   return symbol;
 }
 
-/// The places where a unit is highest, with what was read just before.
+/// The places where a unit is highest, highest first, with what was read before each. Places that
+/// overlap count once.
 void list_places(const std::vector<std::string>& symbols, const tp::Array<float>& values,
                  std::size_t unit) {
   constexpr std::size_t places = 5, before = 30;
   std::vector<std::size_t> order(symbols.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto higher = [&](std::size_t a, std::size_t b) {
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return values(a, 0, unit) > values(b, 0, unit);
-  };
-  const std::size_t count = std::min(places, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    higher);
+  });
+  std::vector<std::size_t> shown;
   std::cout << "Unit " << unit << " is highest at the end of\n";
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = order[i];
+  for (const std::size_t at : order) {
+    const auto overlaps = [&](std::size_t other) {
+      return std::max(at, other) - std::min(at, other) <= before;
+    };
+    if (shown.size() == places) break;
+    if (std::any_of(shown.begin(), shown.end(), overlaps)) continue;
+    shown.push_back(at);
     std::cout << "  " << values(at, 0, unit) << "  …";
     for (std::size_t k = at - std::min(at, before); k <= at; ++k) std::cout << visible(symbols[k]);
     std::cout << '\n';

@@ -149,8 +149,7 @@ void add_inspect(CLI::App& app) {
   command->add_option("--prime", o->prime, "or the text itself");
   add(command, "--length", o->length, "tokens of the file that are read")->check(PositiveNumber);
   command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]");
-  command->add_option("--gate", o->gate,
-                      "c, h, i, f, g, o of an LSTM; h, r, z, n of a GRU; h of an RNN [c or h]");
+  add(command, "--gate", o->gate, "h; of an LSTM also c, i, f, g, o; of a GRU also r, z, n");
   command->add_option("--unit", o->units, "units to show, and to list the places where they fire")
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   add(command, "--output", o->output, "the page");
