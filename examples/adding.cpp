@@ -13,29 +13,12 @@ namespace {
 
 constexpr std::size_t length = 100;
 
-struct Adder {
-  tp::layers::LSTM<> lstm;
-  tp::layers::Linear<> head;
-
-  explicit Adder(std::size_t hidden)
-      : lstm({.input_size = 2, .hidden_size = hidden, .forget_bias = 1}), head(hidden, 1) {}
-
-  void visit(auto&& part) {
-    part("lstm", lstm);
-    part("head", head);
-  }
-
-  /// The sums for x (T, B, 2): (B).
-  auto operator()(const tp::Variable<>& x) {
-    const auto [output, state] = lstm(x);
-    return select(head(select(output, 0, -1)), -1, 0);
-  }
-};
-
 void run(const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
-  Adder model(options.hidden);
+  Adder<tp::layers::LSTM<>> model{
+      tp::layers::LSTM<>({.input_size = 2, .hidden_size = options.hidden, .forget_bias = 1}),
+      tp::layers::Linear<>(options.hidden, 1)};
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
   const auto loss_of = [&](const AddingBatch& batch) {

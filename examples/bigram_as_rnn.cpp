@@ -3,13 +3,10 @@
 // σ(z) = z, U = Tᵀ, V = 0 and W = 1 the output after word i is row i of the table T, exactly.
 #include <tapestry/tapestry.hpp>
 
-#include <algorithm>
 #include <cstdlib>
 #include <iomanip>
 #include <iostream>
-#include <sstream>
 #include <string>
-#include <vector>
 
 namespace tp = tapestry;
 
@@ -73,13 +70,10 @@ tp::layers::RNN<double> bigram_rnn(const tp::Array<double>& table) {
 }
 
 void general() {
-  const auto vocabulary = tp::data::Vocabulary::of_symbols({"the", "dog", "saw", "cat", "and"});
-  const std::string sentence = "the dog saw the cat and the cat and the dog saw the dog";
-  std::vector<std::int64_t> list;
-  std::istringstream text(sentence);
-  for (std::string word; text >> word;) list.push_back(vocabulary.token(word));
-  tp::Indices tokens = tp::Indices::from_shape({list.size()});
-  std::copy(list.begin(), list.end(), tokens.begin());
+  // A word holds the space before it; here the first one does, too.
+  const std::string sentence = " the dog saw the cat and the cat and the dog saw the dog";
+  const auto vocabulary = tp::data::Vocabulary::of_words(sentence);
+  const tp::Indices tokens = vocabulary.encode(sentence);
 
   const std::size_t words = vocabulary.size();
   const auto table = bigram_table(tokens, words);
@@ -87,17 +81,16 @@ void general() {
   tp::Tape<double> tape;
   const auto sequence = one_hot(tape, tokens, words);                    // (N, words)
   const auto output = squeeze(rnn(expand_dims(sequence, 1)).output, 1);  // the same shape
-  std::cout << "General: " << words << " words, T from \"" << sentence << "\"\n";
+  std::cout << "General: " << words << " words, T from \"" << sentence.substr(1) << "\"\n";
   double probability = 1;
   bool rows = true;
-  for (std::size_t t = 0; t < list.size(); ++t) {
-    const auto i = static_cast<std::size_t>(list[t]);
-    for (std::size_t j = 0; j < words; ++j) rows = rows && output.value()(t, j) == table(i, j);
-    if (t + 1 < list.size())
-      probability *= output.value()(t, static_cast<std::size_t>(list[t + 1]));
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    for (std::size_t j = 0; j < words; ++j)
+      rows = rows && output.value()(t, j) == table(tokens(t), j);
+    if (t + 1 < tokens.size()) probability *= output.value()(t, tokens(t + 1));
   }
   for (std::size_t i = 0; i < words; ++i) {
-    std::cout << "  after " << std::setw(3) << vocabulary.symbols()[i] << ':';
+    std::cout << "  after" << std::setw(4) << vocabulary.symbols()[i] << ':';
     for (std::size_t j = 0; j < words; ++j) std::cout << ' ' << table(i, j);
     std::cout << '\n';
   }

@@ -5,8 +5,9 @@
 #include <tapestry/tapestry.hpp>
 
 #include <cmath>
-#include <sstream>
 
+#include "text.hpp"
+#include "token_model.hpp"
 #include "training.hpp"
 
 namespace tp = tapestry;
@@ -19,29 +20,6 @@ constexpr std::size_t kinds = 8;            // of symbols
 constexpr std::int64_t blank = kinds;       // the pause
 constexpr std::int64_t signal = kinds + 1;  // repeat now
 constexpr std::size_t length = delay + 2 * count;
-
-struct Memory {
-  tp::layers::Embedding<> embed;
-  tp::layers::GRU<> gru;
-  tp::layers::Linear<> head;
-
-  explicit Memory(std::size_t hidden)
-      : embed(kinds + 2, 16),
-        gru({.input_size = 16, .hidden_size = hidden}),
-        head(hidden, kinds + 1) {}
-
-  void visit(auto&& part) {
-    part("embed", embed);
-    part("gru", gru);
-    part("head", head);
-  }
-
-  /// Logits (T, B, 9) for symbols (T, B).
-  auto operator()(tp::Tape<>& tape, const tp::Indices& symbols) {
-    const auto [output, state] = gru(embed(tape, symbols));
-    return head(output);
-  }
-};
 
 struct Batch {
   tp::Indices input;   // (T, B)
@@ -66,7 +44,9 @@ Batch draw(std::size_t size, tp::Generator& random) {
 void run(const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
-  Memory model(options.hidden);
+  TokenModel<tp::layers::GRU<>> model(
+      kinds + 2, tp::layers::GRUOptions{.input_size = 16, .hidden_size = options.hidden},
+      kinds + 1);
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
   const auto loss_of = [&](const Batch& batch) {
@@ -81,9 +61,9 @@ void run(const TrainingOptions& options) {
     return static_cast<double>(loss_of(test).item());
   };
   const double baseline = count * std::log(kinds) / (delay + 20);
-  std::ostringstream text;
-  text << "without memory: " << baseline;
-  train_until({.measure = "cross entropy", .value = baseline / 4, .baseline = text.str()},
+  train_until({.measure = "cross entropy",
+               .value = baseline / 4,
+               .baseline = "without memory: " + fixed(baseline, 4)},
               options.steps, step, measure);
 }
 

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <vector>
 
-#include "chart.hpp"
 #include "claims.hpp"
+#include "draw_curves.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -20,64 +21,58 @@ namespace tp = tapestry;
 
 namespace {
 
+// The first symbols of the vocabulary.
+constexpr std::int64_t start = 0;
+constexpr std::int64_t end = 1;
+
 struct Data {
-  std::size_t symbols = 0;  // the last two are START and END
-  PaddedBatch learned;      // all titles but every tenth
-  PaddedBatch held_out;
-  Sequences sequences;
+  std::size_t symbols = 0;
+  Sequences learned;  // all titles but every tenth
+  Sequences held_out;
 };
 
 Data read() {
-  std::ifstream file(TAPESTRY_EXAMPLES "/titles.txt");
-  std::vector<std::string> titles;
-  std::string text;
-  for (std::string line; std::getline(file, line); text += line) titles.push_back(line);
-  const auto vocabulary = tp::data::Vocabulary::of_characters(text);
-  Data data;
-  data.symbols = vocabulary.size() + 2;
-  Sequences held_out;
-  for (std::size_t i = 0; i < titles.size(); ++i) {
-    const tp::Indices tokens = vocabulary.encode(titles[i]);
-    (i % 10 == 9 ? held_out : data.sequences).emplace_back(tokens.begin(), tokens.end());
-  }
-  const auto start = static_cast<std::int64_t>(vocabulary.size());
-  data.learned = with_start_and_end(data.sequences, start, start + 1);
-  data.held_out = with_start_and_end(held_out, start, start + 1);
+  const auto titles = read_lines(TAPESTRY_EXAMPLES "/titles.txt");
+  const std::string text = std::accumulate(titles.begin(), titles.end(), std::string());
+  const auto vocabulary = tp::data::Vocabulary::of_characters(text, {.special = {"START", "END"}});
+  Data data{vocabulary.size(), {}, {}};
+  const Sequences all = encoded(titles, vocabulary, end);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    (i % 10 == 9 ? data.held_out : data.learned).push_back(all[i]);
   return data;
 }
 
 /// The held-out loss while a stack of layers is trained; prints the smallest.
-Line train(const Data& data, std::size_t layers, std::size_t hidden,
-           const TrainingOptions& options) {
+tp::Curve train(const Data& data, std::size_t layers, std::size_t hidden,
+                const TrainingOptions& options) {
   tp::seed(options.seed);
-  tp::Generator random(options.seed);
   TokenModel<tp::layers::RNN<>> model(
       data.symbols,
       tp::layers::RNNOptions<float>{.input_size = 32, .hidden_size = hidden, .num_layers = layers});
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
-  const auto loss = [&](const PaddedBatch& batch) {
+  const auto loss = [&](const tp::data::PaddedBatch& batch) {
     const auto off = tape.no_grad();
     tape.clear();
-    return static_cast<double>(loss_of(model, tape, batch).item());
+    return static_cast<double>(loss_of(model, tape, batch, start).item());
   };
-  const auto start = static_cast<std::int64_t>(data.symbols - 2);
-  Line line{std::to_string(layers) + " x " + std::to_string(hidden), {}, {}};
+  tp::data::BucketBatches batches(data.learned, {.batch = options.batch, .seed = options.seed});
+  const auto all_learned = one_batch(data.learned);
+  const auto held_out = one_batch(data.held_out);
+  tp::Curve line{.name = std::to_string(layers) + " x " + std::to_string(hidden)};
   double learned = 0;
   double best = 1e9;
   for (std::size_t step = 0; step <= options.steps; ++step) {
     if (step % 20 == 0) {
       line.x.push_back(static_cast<double>(step));
-      line.y.push_back(loss(data.held_out));
+      line.y.push_back(loss(held_out));
       if (line.y.back() < best) {
         best = line.y.back();
-        learned = loss(data.learned);
+        learned = loss(all_learned);
       }
     }
-    const PaddedBatch batch =
-        with_start_and_end(draw_some(data.sequences, options.batch, random), start, start + 1);
     tape.clear();
-    update(loss_of(model, tape, batch), adam);
+    update(loss_of(model, tape, batches.next(), start), adam);
   }
   std::cout << column(line.name, 12) << column(std::to_string(tp::count_parameters(model)), -10)
             << column(fixed(best, 3), -10) << column(fixed(learned, 3), -10) << '\n';
@@ -90,21 +85,22 @@ void run(const TrainingOptions& options) {
   std::cout << column("layers", 12) << column("parameters", -10) << column("held out", -10)
             << column("learned", -10) << "   nats a character, where the held-out loss is least\n";
   const std::size_t hidden = options.hidden;
-  std::vector<Line> lines;
+  std::vector<tp::Curve> lines;
   for (const std::size_t layers : {1U, 2U, 3U})
     lines.push_back(train(data, layers, hidden, options));
   // (32 H + H²) + 2 H² (L - 1) and the head: about the parameters of one layer.
   lines.push_back(train(data, 2, hidden * 5 / 8, options));
   lines.push_back(train(data, 3, hidden * 1 / 2, options));
-  draw_chart(
-      {"Deep RNNs on titles they have not seen", "training steps", "nats a character", lines},
-      "deep_rnn.svg");
-  const auto best = [](const Line& line) {
+  draw_curves(lines, "deep_rnn.svg",
+              {.title = "Deep RNNs on titles they have not seen",
+               .x_label = "training steps",
+               .y_label = "nats a character"});
+  const auto best = [](const tp::Curve& line) {
     return *std::min_element(line.y.begin(), line.y.end());
   };
   double least = best(lines[0]);
   double most = least;
-  for (const Line& line : lines) {
+  for (const tp::Curve& line : lines) {
     least = std::min(least, best(line));
     most = std::max(most, best(line));
   }

@@ -5,13 +5,15 @@
 #include <tapestry/study.hpp>
 #include <tapestry/tapestry.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <string>
 #include <vector>
 
-#include "chart.hpp"
 #include "claims.hpp"
+#include "draw_curves.hpp"
+#include "text.hpp"
 
 namespace tp = tapestry;
 
@@ -45,7 +47,7 @@ double difference(const auto& a, const auto& b) {
 }
 
 /// Runs h' = W h, prints the components along the eigenvectors, and asks the tape for dh_t/dh_0.
-std::vector<Line> linear(const std::vector<double>& eigenvalues, Claims& claims) {
+std::vector<tp::Curve> linear(const std::vector<double>& eigenvalues, Claims& claims) {
   tp::Tape<double> tape;
   const auto w = tape.constant(power(eigenvalues, 1), "W");
   std::vector<tp::StateAt<double>> states{{0, {tape.variable(h0, "h0")}}};
@@ -56,7 +58,7 @@ std::vector<Line> linear(const std::vector<double>& eigenvalues, Claims& claims)
   std::cout << "Eigenvalues " << fixed(eigenvalues[0], 1) << ", " << fixed(eigenvalues[1], 1)
             << ", " << fixed(eigenvalues[2], 1) << ":\n   t   along q1   along q2   along q3   "
             << "share of q1 in |h_t|\n";
-  std::vector<Line> lines(n);
+  std::vector<tp::Curve> lines(n);
   bool as_powers = true;
   double share = 0;
   for (std::size_t t = 0; t <= steps; ++t) {
@@ -115,7 +117,7 @@ tp::StateSpectrum ask(const std::string& name, Layer layer,
 
 int main() {
   Claims claims;
-  std::vector<Line> lines = linear({1.1, 0.9, 0.5}, claims);
+  std::vector<tp::Curve> lines = linear({1.1, 0.9, 0.5}, claims);
   linear({0.9, 0.5, 0.2}, claims);
 
   tp::seed(1);
@@ -126,7 +128,10 @@ int main() {
           {"h", "c"});
   claims.check(lstm.half_life() > rnn.half_life() && gru.half_life() > rnn.half_life(),
                "gates make paths on which gradients live longer");
-  draw_chart({"|component of W^t h_0| along each eigenvector", "step t", "length", lines, true},
-             "eigenvalues.svg");
+  draw_curves(lines, "eigenvalues.svg",
+              {.title = "|component of W^t h_0| along each eigenvector",
+               .x_label = "step t",
+               .y_label = "length",
+               .log_y = true});
   return claims.exit_code();
 }

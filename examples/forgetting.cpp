@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "chart.hpp"
 #include "claims.hpp"
+#include "draw_curves.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -35,7 +36,7 @@ Batch draw(std::size_t distance, std::size_t size, tp::Generator& random) {
 
 /// The shares of first symbols that a network recalls after each distance, trained on all of them.
 template <class Layer>
-Line recall(const std::string& name, auto layer_options, const TrainingOptions& options) {
+tp::Curve recall(const std::string& name, auto layer_options, const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
   TokenModel<Layer> model(kinds, layer_options);
@@ -50,7 +51,7 @@ Line recall(const std::string& name, auto layer_options, const TrainingOptions& 
     update(softmax_cross_entropy(answers(batch), batch.first), adam);
   }
   const auto off = tape.no_grad();
-  Line line{name, {}, {}};
+  tp::Curve line{.name = name};
   for (const std::size_t distance : distances) {
     const Batch batch = draw(distance, 500, random);
     const tp::Indices said = argmax(answers(batch), -1);
@@ -67,20 +68,22 @@ void run(const TrainingOptions& options) {
   const tp::layers::RNNOptions<float> rnn{.input_size = 16, .hidden_size = hidden};
   const tp::layers::LSTMOptions lstm{.input_size = 16, .hidden_size = hidden, .forget_bias = 1};
   const tp::layers::GRUOptions gru{.input_size = 16, .hidden_size = hidden};
-  const std::vector<Line> lines{recall<tp::layers::RNN<>>("RNN", rnn, options),
-                                recall<tp::layers::LSTM<>>("LSTM", lstm, options),
-                                recall<tp::layers::GRU<>>("GRU", gru, options)};
+  const std::vector<tp::Curve> lines{recall<tp::layers::RNN<>>("RNN", rnn, options),
+                                     recall<tp::layers::LSTM<>>("LSTM", lstm, options),
+                                     recall<tp::layers::GRU<>>("GRU", gru, options)};
   std::cout << "Share of first symbols recalled; guessing gets " << fixed(1.0 / kinds, 2) << '\n'
             << column("symbols between", 18);
-  for (const Line& line : lines) std::cout << column(line.name, -8);
+  for (const tp::Curve& line : lines) std::cout << column(line.name, -8);
   std::cout << '\n';
   for (std::size_t i = 0; i < distances.size(); ++i) {
     std::cout << column(std::to_string(distances[i]), 18);
-    for (const Line& line : lines) std::cout << column(fixed(line.y[i], 2), -8);
+    for (const tp::Curve& line : lines) std::cout << column(fixed(line.y[i], 2), -8);
     std::cout << '\n';
   }
-  draw_chart({"What is left of the first symbol", "symbols in between", "share recalled", lines},
-             "forgetting.svg");
+  draw_curves(lines, "forgetting.svg",
+              {.title = "What is left of the first symbol",
+               .x_label = "symbols in between",
+               .y_label = "share recalled"});
   Claims claims;
   claims.check(lines[0].y.front() > 0.7, "the RNN recalls most of what it has just read");
   claims.check(lines[0].y.back() < lines[0].y.front() / 2,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "claims.hpp"
+#include "text.hpp"
 
 namespace tp = tapestry;
 

@@ -5,15 +5,14 @@
 #include <tapestry/tapestry.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <numeric>
-#include <sstream>
 #include <string>
 #include <vector>
 
-#include "chart.hpp"
 #include "claims.hpp"
+#include "draw_curves.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -29,106 +28,101 @@ const std::vector<std::string> learned{
 const std::vector<std::string> held_out{"the cat sleeps in the house", "the dog is in the garden",
                                         "the bird plays outside"};
 
-using Tokens = std::vector<std::string>;
+// The first symbols of a vocabulary.
+constexpr std::int64_t start = 0;
+constexpr std::int64_t end = 1;
 
-Tokens split(const std::string& sentence, bool into_words) {
-  Tokens tokens;
-  std::istringstream stream(sentence);
-  if (into_words)
-    for (std::string word; stream >> word;) tokens.push_back(word);
-  else
-    for (const char c : sentence) tokens.emplace_back(1, c);
-  return tokens;
+using Model = TokenModel<tp::layers::RNN<>>;
+
+/// As a word holds the space before it, let the first word of a sentence have one, too.
+std::vector<std::string> texts(std::vector<std::string> sentences, bool of_words) {
+  if (of_words)
+    for (std::string& sentence : sentences) sentence = " " + sentence;
+  return sentences;
 }
 
-/// START and END, and the tokens there are.
 tp::data::Vocabulary vocabulary_of(bool of_words) {
-  Tokens symbols{"START", "END"};
-  for (const std::string& sentence : learned)
-    for (const std::string& token : split(sentence, of_words))
-      if (std::find(symbols.begin(), symbols.end(), token) == symbols.end())
-        symbols.push_back(token);
-  return tp::data::Vocabulary::of_symbols(symbols);
+  std::string text;
+  for (const std::string& sentence : texts(learned, of_words)) text += sentence;
+  const tp::data::VocabularyOptions options{.special = {"START", "END"}};
+  return of_words ? tp::data::Vocabulary::of_words(text, options)
+                  : tp::data::Vocabulary::of_characters(text, options);
 }
 
 /// After each input token: the three tokens that the model finds likeliest, and what came.
-void show_steps(TokenModel<tp::layers::RNN<>>& model, const tp::data::Vocabulary& vocabulary,
-                const PaddedBatch& sentence) {
+void show_steps(Model& model, const tp::data::Vocabulary& vocabulary, const tp::Indices& targets) {
   tp::Tape tape;
-  const auto probabilities = softmax(model(tape, sentence.inputs));  // (T, 1, V)
+  const tp::Indices inputs = tp::layers::decoder_inputs(targets, start);
+  const auto probabilities = softmax(model(tape, inputs));  // (T, 1, V)
+  const auto name = [&](std::int64_t token) {
+    const std::string& symbol = vocabulary.symbol(token);
+    return symbol == " " ? "space" : symbol.substr(symbol.front() == ' ' ? 1 : 0);
+  };
   std::cout << column("  read", 11) << column("likeliest next", 46) << "what came\n";
-  for (std::size_t t = 0; t < sentence.lengths[0]; ++t) {
+  for (std::size_t t = 0; t < targets.size(); ++t) {
     const auto p = [&](std::int64_t token) { return probabilities.value()(t, 0, token); };
-    std::vector<std::int64_t> order(vocabulary.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p(a) > p(b); });
-    const auto name = [&](std::int64_t token) {
-      const std::string& symbol = vocabulary.symbol(token);
-      return symbol == " " ? "space" : symbol;
-    };
     const auto show = [&](std::int64_t token) {
       return column(name(token), 8) + fixed(p(token), 2);
     };
-    std::cout << "  " << column(name(sentence.inputs(t, 0)), 9);
+    std::vector<std::int64_t> order(vocabulary.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p(a) > p(b); });
+    std::cout << "  " << column(name(inputs(t, 0)), 9);
     for (int k = 0; k < 3; ++k) std::cout << column(show(order[k]), 15);
-    std::cout << ' ' << show(sentence.targets(t, 0)) << '\n';
+    std::cout << ' ' << show(targets(t, 0)) << '\n';
   }
 }
 
-/// Trains a model for tokens of one kind and shows what it says; its perplexities as lines.
-std::vector<Line> study(bool of_words, const TrainingOptions& options, Claims& claims) {
+/// Trains a model for tokens of one kind and shows what it says; its perplexities on the sentences
+/// it learns from and on those held out.
+std::vector<tp::Curve> study(bool of_words, const TrainingOptions& options, Claims& claims) {
   const std::string kind = of_words ? "word" : "character";
   const auto vocabulary = vocabulary_of(of_words);
-  const std::int64_t start = vocabulary.token("START");
-  const std::int64_t end = vocabulary.token("END");
   const auto batch_of = [&](const std::vector<std::string>& sentences) {
-    Sequences sequences(sentences.size());
-    for (std::size_t i = 0; i < sentences.size(); ++i)
-      for (const std::string& token : split(sentences[i], of_words))
-        sequences[i].push_back(vocabulary.token(token));
-    return with_start_and_end(sequences, start, end);
+    return one_batch(encoded(texts(sentences, of_words), vocabulary, end));
   };
-  const PaddedBatch batch = batch_of(learned);
-  const PaddedBatch unseen = batch_of(held_out);
+  const auto batch = batch_of(learned);
+  const auto unseen = batch_of(held_out);
   tp::seed(options.seed);
-  TokenModel<tp::layers::RNN<>> model(
-      vocabulary.size(),
-      tp::layers::RNNOptions<float>{.input_size = 16, .hidden_size = options.hidden});
+  Model model(vocabulary.size(),
+              tp::layers::RNNOptions<float>{.input_size = 16, .hidden_size = options.hidden});
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
-  const auto perplexity = [&](const PaddedBatch& sentences) {
+  std::vector<tp::Curve> curves{{.name = kind + "s, learned"}, {.name = kind + "s, held out"}};
+  const auto measure = [&](tp::Curve& curve, std::size_t step, const auto& sentences) {
     const auto off = tape.no_grad();
     tape.clear();
-    return std::exp(static_cast<double>(loss_of(model, tape, sentences).item()));
+    curve.x.push_back(static_cast<double>(step));
+    curve.y.push_back(tp::data::perplexity(loss_of(model, tape, sentences, start).item()));
   };
-  std::vector<Line> lines{{kind + "s, learned", {}, {}}, {kind + "s, held out", {}, {}}};
   for (std::size_t step = 0; step <= options.steps; ++step) {
-    if (step % 10 == 0)
-      for (Line* line : {&lines[0], &lines[1]}) {
-        line->x.push_back(static_cast<double>(step));
-        line->y.push_back(perplexity(line == &lines[0] ? batch : unseen));
-      }
+    if (step % 10 == 0) {
+      measure(curves[0], step, batch);
+      measure(curves[1], step, unseen);
+    }
     tape.clear();
-    update(loss_of(model, tape, batch), adam);
+    update(loss_of(model, tape, batch, start), adam);
   }
-  std::cout << "\nA token is a " << kind << "; there are " << vocabulary.size()
-            << ". Perplexity before training " << fixed(lines[0].y.front(), 1)
-            << ", after: " << fixed(lines[0].y.back(), 2) << " on the sentences it learned from, "
-            << fixed(lines[1].y.back(), 2) << " on those held out\n";
-  show_steps(model, vocabulary, batch_of({held_out[0]}));
-  claims.check(lines[1].y.back() < static_cast<double>(vocabulary.size()) / 4,
+  std::cout << "\nA token is a " << kind << "; there are " << vocabulary.size() << ". Perplexity "
+            << fixed(curves[0].y.front(), 1) << " before training; after it\n"
+            << fixed(curves[0].y.back(), 2) << " on the sentences it learned from, "
+            << fixed(curves[1].y.back(), 2) << " on those held out\n";
+  show_steps(model, vocabulary, batch_of({held_out[0]}).tokens);
+  claims.check(curves[1].y.back() < static_cast<double>(vocabulary.size()) / 4,
                "sentences it has never seen are far from a surprise to the " + kind + " model");
-  return lines;
+  return curves;
 }
 
 void run(const TrainingOptions& options) {
   std::cout << "x = START " << learned[0] << "\ny = " << learned[0] << " END\n";
   Claims claims;
-  std::vector<Line> lines = study(true, options, claims);
-  for (Line& line : study(false, options, claims)) lines.push_back(line);
-  std::cout << '\n';
-  draw_chart({"Perplexity of two language models", "training steps", "perplexity", lines, true},
-             "language_model.svg");
+  auto curves = study(true, options, claims);
+  for (const tp::Curve& curve : study(false, options, claims)) curves.push_back(curve);
+  draw_curves(curves, "language_model.svg",
+              {.title = "Perplexity of two language models",
+               .x_label = "training steps",
+               .y_label = "perplexity",
+               .log_y = true});
   claims.settle();
 }
 

@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "chart.hpp"
 #include "claims.hpp"
+#include "draw_curves.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -103,17 +104,20 @@ void run(const TrainingOptions& options) {
   const double before = share_that_follows(compose());
   for (std::size_t step = 0; step < options.steps; ++step) {
     Sequences melodies(options.batch);
-    for (auto& melody : melodies) melody = draw_melody(random);
+    for (auto& melody : melodies) {
+      melody = draw_melody(random);
+      melody.push_back(end);
+    }
     tape.clear();
-    update(loss_of(model, tape, with_start_and_end(melodies, start, end)), adam);
+    update(loss_of(model, tape, one_batch(melodies), start), adam);
   }
   const Sequences melodies = compose();
   const double after = share_that_follows(melodies);
   std::cout << "Notes that follow the rule: " << fixed(100 * before, 0) << " % before training, "
             << fixed(100 * after, 0) << " % after\n";
-  std::vector<Line> lines;
+  std::vector<tp::Curve> lines;
   for (std::size_t i = 0; i < 3; ++i) {
-    lines.push_back({"melody " + std::to_string(i + 1), {}, {}});
+    lines.push_back({.name = "melody " + std::to_string(i + 1)});
     std::cout << "Melody " << i + 1 << ':';
     for (const std::int64_t token : melodies[i]) {
       const Note note = note_of(token);
@@ -125,7 +129,9 @@ void run(const TrainingOptions& options) {
     std::cout << '\n';
   }
   std::cout << "(!: loud, -: a crotchet or longer)\n";
-  draw_chart({"Melodies by the model", "note", "step of the scale", lines}, "music_tokens.svg");
+  draw_curves(
+      lines, "music_tokens.svg",
+      {.title = "Melodies by the model", .x_label = "note", .y_label = "step of the scale"});
   claims.check(before < 0.2 && after > 0.9, "it has learned the rule of the melodies");
   claims.settle();
 }

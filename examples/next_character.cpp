@@ -14,6 +14,7 @@
 #include <string>
 
 #include "claims.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -114,7 +115,7 @@ void run(const TrainingOptions& options) {
   for (std::size_t b = 0; b < texts.size(); ++b) {
     shares[b] = repeated(texts[b]);
     std::string line = texts[b].substr(texts[b].size() - 70);
-    for (char& c : line) c = c == '\n' ? ' ' : c;
+    std::replace(line.begin(), line.end(), '\n', ' ');
     std::cout << column(fixed(temperatures[b], 1), 13)
               << column(fixed(100 * shares[b], 0) + " %", 8) << "  ..." << line << '\n';
   }

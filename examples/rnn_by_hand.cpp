@@ -68,6 +68,6 @@ int main() {
   tp::save_dot(tp::snapshot({logits[0], logits[1], logits[2]}, {.values = true}), "rnn_by_hand.dot",
                {.values = true, .parameter_uses = true});
   tp::save_dot(stack(logits).named("all logits"), "rnn_by_hand_rolled.dot", {.roll_steps = true});
-  std::cout << "Drawn: the first three words step by step in rnn_by_hand.dot, with the recurrence "
-               "in rnn_by_hand_rolled.dot\n";
+  std::cout << "Drawn: the first three words step by step in rnn_by_hand.dot,\n"
+               "with the recurrence in rnn_by_hand_rolled.dot\n";
 }

@@ -88,7 +88,7 @@ double sequence_loss(const Sequence& g, const Sequence& y) {
 int main() {
   std::cout << "C.2.8 Weighted average: Y = 0.5 X(t) + 0.3 X(t-1) + 0.2 X(t-2)\n"
                "The state being [X(t-2) X(t-1) X(t)], (C.16) needs W^o = [0.2 0.3 0.5]; the notes "
-               "print [0.5 0.3 0.2]\nand, in remark 14, [0.5 0.2 0.2]. We follow (C.16).\n";
+               "print\n[0.5 0.3 0.2] and, in remark 14, [0.5 0.2 0.2]. We follow (C.16).\n";
   StateMachine average{matrix({{0, 1, 0}, {0, 0, 1}, {0, 0, 0}}),
                        matrix({{0}, {0}, {1}}),
                        {0, 0, 0},

@@ -5,12 +5,13 @@
 // guess.
 #include <tapestry/tapestry.hpp>
 
-#include <algorithm>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "claims.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -30,25 +31,23 @@ const Words things{"dog", "sister", "house", "book"};
 const Words places{"school", "town", "church"};
 const Words deeds{"sing", "dance", "help"};
 
-tp::data::Vocabulary vocabulary() {
-  Words words{"her", "to", "and"};
+const tp::data::Vocabulary vocabulary = [] {
+  Words words{"her", "to", "and"};  // the ambiguous ones first
   for (const Words& some : {subjects, seen, came, things, places, deeds})
     words.insert(words.end(), some.begin(), some.end());
   return tp::data::Vocabulary::of_symbols(words);
-}
+}();
 
 struct Batch {
-  tp::Indices words;  // (T, B)
-  tp::Indices tags;   // (T, B)
-  tp::layers::Lengths lengths;
+  tp::data::PaddedBatch words;
+  tp::data::PaddedBatch tags;  // of the same lengths
 };
 
 /// Sentences of one to three clauses, joined by "and": "she saw her [dog]", "he came to school" or
 /// "to sing".
-Batch draw(std::size_t count, const tp::data::Vocabulary& vocabulary, tp::Generator& random) {
+Batch draw(std::size_t count, tp::Generator& random) {
   Sequences words(count);
   Sequences tags(count);
-  tp::layers::Lengths lengths;
   const auto any = [&](const Words& some) { return some[random.below(some.size())]; };
   for (std::size_t b = 0; b < count; ++b) {
     const auto say = [&](const std::string& word, Tag tag) {
@@ -69,14 +68,12 @@ Batch draw(std::size_t count, const tp::data::Vocabulary& vocabulary, tp::Genera
         say(any(other ? places : deeds), other ? noun : verb);
       }
     }
-    lengths.push_back(words[b].size());
   }
-  return {in_columns(words), in_columns(tags), lengths};
+  return {one_batch(words), one_batch(tags)};
 }
 
 /// The tags (T, B) that a trained network gives to `test`.
-tp::Indices tags_of(const Batch& test, bool bidirectional, const tp::data::Vocabulary& vocabulary,
-                    const TrainingOptions& options) {
+tp::Indices tags_of(const Batch& test, bool bidirectional, const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
   TokenModel<tp::layers::RNN<>> model(
@@ -87,60 +84,56 @@ tp::Indices tags_of(const Batch& test, bool bidirectional, const tp::data::Vocab
       tag_names.size());
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
-  for (std::size_t step = 0; step < options.steps; ++step) {
-    const Batch batch = draw(options.batch, vocabulary, random);
+  // With lengths, the direction from the right starts at the end of each sentence.
+  const auto logits = [&](const Batch& batch) {
     tape.clear();
-    // The direction from the right starts at the end of each sentence, not of the longest.
-    const auto logits = model(tape, batch.words, batch.lengths);
-    update(sequence_cross_entropy(logits, batch.tags, batch.lengths), adam);
+    return model(tape, batch.words.tokens, batch.words.lengths);
+  };
+  for (std::size_t step = 0; step < options.steps; ++step) {
+    const Batch batch = draw(options.batch, random);
+    update(sequence_cross_entropy(logits(batch), batch.tags.tokens, batch.tags.lengths), adam);
   }
   const auto off = tape.no_grad();
-  tape.clear();
-  return argmax(model(tape, test.words, test.lengths), -1);
+  return argmax(logits(test), -1);
 }
 
-/// The share of right tags: of all words, or of "her" and "to" only.
+/// The percentage of right tags: of all words, or of "her" and "to" only.
 double accuracy(const Batch& test, const tp::Indices& tags, bool ambiguous_only) {
-  std::size_t right = 0;
-  std::size_t count = 0;
-  for (std::size_t b = 0; b < test.lengths.size(); ++b)
-    for (std::size_t t = 0; t < test.lengths[b]; ++t) {
-      if (ambiguous_only && test.words(t, b) > 1) continue;
-      ++count;
-      right += tags(t, b) == test.tags(t, b);
-    }
-  return static_cast<double>(right) / static_cast<double>(count);
+  std::vector<double> right;
+  for (std::size_t b = 0; b < test.words.lengths.size(); ++b)
+    for (std::size_t t = 0; t < test.words.lengths[b]; ++t)
+      if (!ambiguous_only || test.words.tokens(t, b) <= 1)
+        right.push_back(tags(t, b) == test.tags.tokens(t, b) ? 100 : 0);
+  return std::accumulate(right.begin(), right.end(), 0.0) / static_cast<double>(right.size());
 }
 
 void run(const TrainingOptions& options) {
-  const auto words = vocabulary();
   tp::Generator other(options.seed + 1);
-  const Batch test = draw(500, words, other);
-  const tp::Indices one = tags_of(test, false, words, options);
-  const tp::Indices both = tags_of(test, true, words, options);
+  const Batch test = draw(500, other);
+  const tp::Indices one = tags_of(test, false, options);
+  const tp::Indices both = tags_of(test, true, options);
 
-  const auto shown = static_cast<std::size_t>(  // the longest sentence
-      std::max_element(test.lengths.begin(), test.lengths.end()) - test.lengths.begin());
-  std::cout << column("word", 10) << column("from the left", 15) << column("from both", 15)
+  const std::size_t shown = test.words.lengths.size() - 1;  // the longest sentence
+  std::cout << column("word", 12) << column("from the left", 15) << column("from both", 15)
             << "is\n";
-  for (std::size_t t = 0; t < test.lengths[shown]; ++t) {
-    const auto name = [&](const tp::Indices& tags) {
-      const bool right = tags(t, shown) == test.tags(t, shown);
-      return column(tag_names[static_cast<std::size_t>(tags(t, shown))] + (right ? "" : " (!)"),
-                    15);
+  for (std::size_t t = 0; t < test.words.lengths[shown]; ++t) {
+    const std::int64_t right = test.tags.tokens(t, shown);
+    const auto name = [&](std::int64_t tag) {
+      return column(tag_names[static_cast<std::size_t>(tag)] + (tag == right ? "" : " (!)"), 15);
     };
-    std::cout << column(words.symbol(test.words(t, shown)), 10) << name(one) << name(both)
-              << name(test.tags) << '\n';
+    std::cout << column(vocabulary.symbol(test.words.tokens(t, shown)), 12) << name(one(t, shown))
+              << name(both(t, shown)) << tag_names[static_cast<std::size_t>(right)] << '\n';
   }
-  const auto share = [&](const tp::Indices& tags, bool ambiguous) {
-    return column(fixed(100 * accuracy(test, tags, ambiguous), 1) + " %", 15);
-  };
-  std::cout << "\nright tags, of 500 sentences:\n"
-            << column("all words", 15) << share(one, false) << share(both, false) << '\n'
-            << column("her and to", 15) << share(one, true) << share(both, true) << "\n";
+  std::cout << "\nright tags, of 500 sentences:\n";
+  for (const bool ambiguous : {false, true}) {
+    std::cout << column(ambiguous ? "her and to" : "all words", 12);
+    for (const tp::Indices& tags : {one, both})
+      std::cout << column(fixed(accuracy(test, tags, ambiguous), 1) + " %", 15);
+    std::cout << '\n';
+  }
   Claims claims;
-  claims.check(accuracy(test, both, false) > 0.99, "both directions tag nearly every word right");
-  claims.check(accuracy(test, one, true) < 0.65, "from the left, \"her\" and \"to\" are guesses");
+  claims.check(accuracy(test, both, false) > 99, "both directions tag nearly every word right");
+  claims.check(accuracy(test, one, true) < 65, "from the left, \"her\" and \"to\" are guesses");
   claims.settle();
 }
 

@@ -4,13 +4,14 @@
 #include <tapestry/tapestry.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "claims.hpp"
+#include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
 
@@ -20,38 +21,22 @@ namespace {
 
 constexpr const char* our_titles = TAPESTRY_EXAMPLES "/titles.txt";
 
-std::vector<std::string> read_lines(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw tp::FileError("titles", "cannot read '" + path + "'");
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);)
-    if (!line.empty()) lines.push_back(line);
-  return lines;
-}
-
-/// The characters of the lines, and START and END after them.
-tp::data::Vocabulary vocabulary_of(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line;
-  std::vector<std::string> symbols = tp::data::Vocabulary::of_characters(text).symbols();
-  symbols.insert(symbols.end(), {"START", "END"});
-  return tp::data::Vocabulary::of_symbols(symbols);
-}
+// The first symbols of the vocabulary.
+constexpr std::int64_t start = 0;
+constexpr std::int64_t end = 1;
 
 void run(const TrainingOptions& options, const std::string& path, double temperature) {
   const std::vector<std::string> titles = read_lines(path);
-  const auto vocabulary = vocabulary_of(titles);
-  const std::int64_t start = vocabulary.token("START");
-  const std::int64_t end = vocabulary.token("END");
-  Sequences sequences;
+  const std::string text = std::accumulate(titles.begin(), titles.end(), std::string());
+  const auto vocabulary = tp::data::Vocabulary::of_characters(text, {.special = {"START", "END"}});
+  const Sequences sequences = encoded(titles, vocabulary, end);
   std::size_t longest = 0;
-  for (const std::string& title : titles) {
-    const tp::Indices tokens = vocabulary.encode(title);
-    sequences.emplace_back(tokens.begin(), tokens.end());
-    longest = std::max(longest, tokens.size());
-  }
+  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size() - 1);
+  // Titles of about equal length side by side: little is filled up.
+  tp::data::BucketBatches batches(sequences, {.batch = options.batch, .seed = options.seed});
   std::cout << titles.size() << " titles, the longest of " << longest << " characters; "
-            << vocabulary.size() - 2 << " different characters\n";
+            << vocabulary.size() - 2 << " different characters; batches are "
+            << fixed(100 * batches.padded_share(), 0) << " % padding\n";
 
   tp::seed(options.seed);
   tp::Generator random(options.seed);
@@ -61,9 +46,7 @@ void run(const TrainingOptions& options, const std::string& path, double tempera
   tp::Tape tape;
   for (std::size_t step = 1; step <= options.steps; ++step) {
     tape.clear();
-    const PaddedBatch batch =
-        with_start_and_end(draw_some(sequences, options.batch, random), start, end);
-    const double loss = update(loss_of(model, tape, batch), adam);
+    const double loss = update(loss_of(model, tape, batches.next(), start), adam);
     if (step == 1 || step % 100 == 0)
       std::cout << "  step " << step << ": " << fixed(loss, 2) << " nats a character\n";
   }
@@ -97,20 +80,16 @@ void run(const TrainingOptions& options, const std::string& path, double tempera
 }  // namespace
 
 int main(int argc, char** argv) {
-  TrainingOptions options{.steps = 600, .batch = 32, .hidden = 96, .learning_rate = 5e-3};
   std::string path = our_titles;
   double temperature = 0.8;
-  CLI::App app("Learns from a list of titles, one a line, and makes new ones.");
-  app.add_option("--titles", path, "the list, in UTF-8")->capture_default_str();
-  app.add_option("--temperature", temperature, "of the new titles")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  options.add_to(app);
-  CLI11_PARSE(app, argc, argv);
-  try {
-    run(options, path, temperature);
-  } catch (const std::exception& error) {
-    std::cerr << "titles: " << error.what() << '\n';
-    return 1;
-  }
+  const auto more = [&](CLI::App& app) {
+    app.add_option("--titles", path, "the list, in UTF-8")->capture_default_str();
+    app.add_option("--temperature", temperature, "of the new titles")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+  };
+  return run_example(
+      argc, argv, "Learns from a list of titles, one a line, and makes new ones.",
+      {.steps = 600, .batch = 32, .hidden = 96, .learning_rate = 5e-3},
+      [&](const TrainingOptions& options) { run(options, path, temperature); }, more);
 }

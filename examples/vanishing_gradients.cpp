@@ -6,8 +6,8 @@
 #include <tapestry/tapestry.hpp>
 
 #include <cmath>
-#include <cstdio>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "adding.hpp"
+#include "text.hpp"
 #include "training.hpp"
 
 namespace tp = tapestry;
@@ -23,20 +24,6 @@ namespace {
 
 constexpr std::size_t length = 50;
 constexpr double learned_below = 0.02;  // mean squared error; always saying 1 gets 0.167
-
-template <class Layer>
-struct Adder {
-  Layer layer;
-  tp::layers::Linear<> head;
-
-  void visit(auto&& part) {
-    part("layer", layer);
-    part("head", head);
-  }
-
-  /// What it would say after each step of x (T, B, 2): (T, B).
-  auto operator()(const tp::Variable<>& x) { return select(head(layer(x).output), -1, 0); }
-};
 
 /// What is found out about a model.
 struct Finding {
@@ -63,12 +50,11 @@ Finding study(const std::string& name, Adder<Layer>& model,
   tp::Tape tape;
   {
     const auto off = tape.no_grad();
-    const auto said = select(model(tape.constant(test.x)), 0, -1);
-    finding.error = mse_loss(said, tape.constant(test.target)).item();
+    finding.error = mse_loss(model(tape.constant(test.x)), tape.constant(test.target)).item();
   }
   tape.clear();
   tape.set_primitive(true);  // each step and each use of a weight can be seen
-  const auto losses = square(model(tape.constant(few.x)) - tape.constant(few.target));
+  const auto losses = square(model.at_every_step(tape.constant(few.x)) - tape.constant(few.target));
   const auto terms = tp::loss_terms(losses);
   const auto& weight = model.layer.weights(0).weight_ih;
   finding.at_every_step = tp::time_table(terms, weight);
@@ -85,7 +71,7 @@ void train(Adder<Layer>& model, const TrainingOptions& options, const AddingBatc
   tp::Tape tape;
   const auto loss_of = [&](const AddingBatch& batch) {
     tape.clear();
-    return mse_loss(select(model(tape.constant(batch.x)), 0, -1), tape.constant(batch.target));
+    return mse_loss(model(tape.constant(batch.x)), tape.constant(batch.target));
   };
   const auto step = [&] {
     return update(loss_of(draw_adding(length, options.batch, random)), adam);
@@ -101,10 +87,10 @@ void train(Adder<Layer>& model, const TrainingOptions& options, const AddingBatc
               options.steps, step, measure);
 }
 
-std::string number(const char* format, double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, x);
-  return text;
+std::string scientific(double x) {
+  std::ostringstream text;
+  text << std::scientific << std::setprecision(1) << x;
+  return text.str();
 }
 
 std::string table_of(const std::vector<Finding>& findings) {
@@ -112,9 +98,8 @@ std::string table_of(const std::vector<Finding>& findings) {
       "<table><tr><th>model</th><th>mean squared error</th><th>gradient left at the first "
       "step</th><th>verdict on the way back through its states</th></tr>\n";
   for (const Finding& f : findings)
-    html += "<tr><td>" + f.name + "</td><td>" + number("%.4f", f.error) + "</td><td>" +
-            number("%.1e", f.left_at_the_start()) + "</td><td>" + f.spectrum.verdict() +
-            "</td></tr>\n";
+    html += "<tr><td>" + f.name + "</td><td>" + fixed(f.error, 4) + "</td><td>" +
+            scientific(f.left_at_the_start()) + "</td><td>" + f.spectrum.verdict() + "</td></tr>\n";
   return html + "</table>\n";
 }
 
@@ -198,8 +183,8 @@ void run(const TrainingOptions& options) {
 
   for (const Finding& f : findings)
     std::cout << f.name << ": " << (f.learned() ? "adds" : "does not add") << ", error "
-              << number("%.4f", f.error) << ", gradient left at the first step "
-              << number("%.1e", f.left_at_the_start()) << "\n  " << f.spectrum.verdict() << '\n';
+              << fixed(f.error, 4) << ", gradient left at the first step "
+              << scientific(f.left_at_the_start()) << "\n  " << f.spectrum.verdict() << '\n';
   write_page(findings, "vanishing_gradients.html");
   std::cout << "Drawn in vanishing_gradients.html, its pictures also in gradient_*.svg\n";
 }

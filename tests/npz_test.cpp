@@ -4,11 +4,8 @@
 #define BOOST_TEST_MODULE npz
 #include "tapestry/layers/npz.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -18,6 +15,7 @@
 
 #include "errors.hpp"
 #include "files.hpp"
+#include "parameters.hpp"
 #include "python.hpp"
 #include "tapestry/layers/bundle.hpp"
 #include "tapestry/layers/linear.hpp"
@@ -27,6 +25,8 @@ using tp::ArgumentError;
 using tp::Array;
 using tp::FileError;
 using tp::Parameter;
+using tp::test::counting;
+using tp::test::FileSizeLimit;
 using tp::test::needs_python;
 using tp::test::read_bytes;
 using tp::test::run_python;
@@ -35,14 +35,6 @@ using tp::test::TemporaryFolder;
 using tp::test::write_bytes;
 
 namespace {
-
-template <class T>
-Parameter<T> counting(std::vector<std::size_t> shape, T first) {
-  Array<T> array;
-  array.resize(shape);
-  for (T& value : array) value = first++;
-  return Parameter<T>(std::move(array));
-}
 
 struct Model {
   Parameter<float> w = counting<float>({2, 3}, 5);
@@ -309,15 +301,11 @@ open(path, "wb").write(raw.replace(size, b"\xF0\xFF\xFF\x7F", 2))
 BOOST_AUTO_TEST_CASE(failing_half_way_keeps_the_old_file) {
   write_bytes(path, "old");
   tp::layers::Linear<> large(100, 100);
-  rlimit normal{};
-  BOOST_REQUIRE(getrlimit(RLIMIT_FSIZE, &normal) == 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit limited{4096, normal.rlim_max};
-  BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &limited) == 0);
-  BOOST_CHECK_EXCEPTION(tp::save_npz(large, path), FileError,
-                        says("[save_npz] " + path + ": cannot write it: File too large"));
-  BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &normal) == 0);
-  std::signal(SIGXFSZ, handler);
+  {
+    const FileSizeLimit limit(4096);
+    BOOST_CHECK_EXCEPTION(tp::save_npz(large, path), FileError,
+                          says("[save_npz] " + path + ": cannot write it: File too large"));
+  }
   BOOST_TEST(read_bytes(path) == "old");
   BOOST_TEST(folder.count() == 1);
 }

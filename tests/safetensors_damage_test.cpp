@@ -13,25 +13,19 @@
 
 #include "errors.hpp"
 #include "files.hpp"
+#include "parameters.hpp"
 #include "tapestry/layers/safetensors.hpp"
 
 using tapestry::Array;
 using tapestry::FileError;
 using tapestry::Parameter;
+using tapestry::test::filled;
 using tapestry::test::read_bytes;
 using tapestry::test::says;
 using tapestry::test::TemporaryFolder;
 using tapestry::test::write_bytes;
 
 namespace {
-
-template <class T>
-Parameter<T> filled(std::vector<std::size_t> shape, T value) {
-  Array<T> array;
-  array.resize(shape);
-  array.fill(value);
-  return Parameter<T>(std::move(array));
-}
 
 struct Model {
   Parameter<float> w = filled<float>({2, 3}, 5);

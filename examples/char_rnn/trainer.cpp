@@ -18,6 +18,7 @@
 #include "learning.hpp"
 #include "metrics_log.hpp"
 #include "progress.hpp"
+#include "text.hpp"
 
 namespace tp = tapestry;
 
@@ -38,15 +39,6 @@ class CatchInterrupts {
     for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
   }
 };
-
-/// Numbers as a person reads them: three decimals.
-std::string text_of(double value, int decimals = 3) {
-  std::ostringstream text;
-  text << std::fixed;
-  text.precision(decimals);
-  text << value;
-  return text.str();
-}
 
 /// What a run remembers beside the model, its optimizer and its place in the text.
 struct Counters {
@@ -218,10 +210,10 @@ void Trainer::evaluate(Progress& progress) {
   loss_.reset();
   norm_.reset();
 
-  std::string line = "epoch " + text_of(now.epoch, 2) + "  step " + std::to_string(now.step) +
-                     "  training " + text_of(now.train_loss);
-  if (parts_.validation) line += "  validation " + text_of(now.validation_loss);
-  line += " nats, " + text_of(tp::data::bits(loss)) + " bits per " + parts_.unit;
+  std::string line = "epoch " + fixed(now.epoch, 2) + "  step " + std::to_string(now.step) +
+                     "  training " + fixed(now.train_loss, 3);
+  if (parts_.validation) line += "  validation " + fixed(now.validation_loss, 3);
+  line += " nats, " + fixed(tp::data::bits(loss), 3) + " bits per " + parts_.unit;
   progress.note(line + (better ? "  (best)" : ""));
   try {
     log_->add(now);
@@ -258,10 +250,10 @@ Trainer::End Trainer::loop(Progress& progress) {
     const auto here = static_cast<double>(counters_.step - steps_before_);
     const double rate = here * static_cast<double>(options_.sequence * options_.batch) /
                         std::max(progress.seconds(), 1e-9);
-    progress.show(counters_.step, text_of(shown_loss_.value()) + " nats  " +
-                                      text_of(tp::data::bits(shown_loss_.value()), 2) + " bits/" +
-                                      parts_.unit + "  norm " + text_of(norm_.value(), 2) + "  " +
-                                      text_of(rate / 1000, 1) + "k tokens/s");
+    progress.show(counters_.step, fixed(shown_loss_.value(), 3) + " nats  " +
+                                      fixed(tp::data::bits(shown_loss_.value()), 2) + " bits/" +
+                                      parts_.unit + "  norm " + fixed(norm_.value(), 2) + "  " +
+                                      fixed(rate / 1000, 1) + "k tokens/s");
     if (counters_.step % every_ == 0 || counters_.step == total_) evaluate(progress);
     if (options_.patience > 0 && counters_.without_gain >= options_.patience) return End::early;
     if (interrupted || (run_.seconds > 0 && progress.seconds() > run_.seconds))

@@ -12,5 +12,25 @@ struct AddingBatch {
   tapestry::Array<float> target;  ///< (B)
 };
 
+/// A recurrent layer that is to say the sum.
+template <class Layer>
+struct Adder {
+  Layer layer;
+  tapestry::layers::Linear<> head;
+
+  void visit(auto&& part) {
+    part("layer", layer);
+    part("head", head);
+  }
+
+  /// The sums for x (T, B, 2), as said after the last step: (B).
+  auto operator()(const tapestry::Variable<>& x) {
+    return select(head(select(layer(x).output, 0, -1)), -1, 0);
+  }
+
+  /// What it would say after each step: (T, B).
+  auto at_every_step(const tapestry::Variable<>& x) { return select(head(layer(x).output), -1, 0); }
+};
+
 /// `size` sequences (B) of `length` steps (T).
 AddingBatch draw_adding(std::size_t length, std::size_t size, tapestry::Generator& random);

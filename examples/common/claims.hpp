@@ -17,8 +17,3 @@ class Claims {
  private:
   unsigned failed_ = 0;
 };
-
-/// A number with so many digits after the point, 0 without a sign.
-std::string fixed(double value, int digits);
-/// `text` with spaces behind it (or before it, for a negative width) to fill a column.
-std::string column(const std::string& text, int width);

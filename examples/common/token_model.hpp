@@ -7,8 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <utility>
+#include <string>
 #include <vector>
 
 template <class Layer>
@@ -39,26 +38,20 @@ struct TokenModel {
 
 using Sequences = std::vector<std::vector<std::int64_t>>;
 
-/// The sequences side by side, each in a column (T, B), filled up with `fill` to the longest.
-tapestry::Indices in_columns(const Sequences& sequences, std::int64_t fill = 0);
+/// The tokens of each text, and `end`.
+Sequences encoded(const std::vector<std::string>& texts,
+                  const tapestry::data::Vocabulary& vocabulary, std::int64_t end);
 
-/// Many sequences side by side, each in a column, filled up at the end to the longest.
-struct PaddedBatch {
-  tapestry::Indices inputs;          ///< (T, B): START c1 ... ck
-  tapestry::Indices targets;         ///< (T, B): c1 ... ck END
-  std::vector<std::size_t> lengths;  ///< (B): k + 1
-};
+/// All of them side by side, the shortest first.
+tapestry::data::PaddedBatch one_batch(const Sequences& sequences);
 
-/// The batch of these sequences. What fills up does not matter, as losses take the lengths.
-PaddedBatch with_start_and_end(const Sequences& sequences, std::int64_t start, std::int64_t end);
-
-/// Of `sequences`, `count` drawn at random.
-Sequences draw_some(const Sequences& sequences, std::size_t count, tapestry::Generator& random);
-
-/// The mean loss of a step, each in nats.
+/// The mean loss of a step, in nats: the model reads START c1 ... ck and is to say c1 ... ck END,
+/// which is what the batch holds.
 template <class Layer>
-auto loss_of(TokenModel<Layer>& model, tapestry::Tape<>& tape, const PaddedBatch& batch) {
-  return sequence_cross_entropy(model(tape, batch.inputs), batch.targets, batch.lengths,
+auto loss_of(TokenModel<Layer>& model, tapestry::Tape<>& tape,
+             const tapestry::data::PaddedBatch& batch, std::int64_t start) {
+  const tapestry::Indices inputs = tapestry::layers::decoder_inputs(batch.tokens, start);
+  return sequence_cross_entropy(model(tape, inputs), batch.tokens, batch.lengths,
                                 {.reduction = tapestry::SequenceReduction::mean_of_steps});
 }
 

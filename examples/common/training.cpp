@@ -4,21 +4,10 @@
 #include <unistd.h>
 
 #include <exception>
-#include <iomanip>
 #include <iostream>
-#include <sstream>
 
 #include "progress.hpp"
-
-namespace {
-
-std::string short_text(double value) {
-  std::ostringstream text;
-  text << std::setprecision(3) << value;
-  return text.str();
-}
-
-}  // namespace
+#include "text.hpp"
 
 void TrainingOptions::add_to(CLI::App& app) {
   app.add_option("--steps", steps, "training steps at most")
@@ -50,14 +39,14 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
       ++done;
       if (done % goal.every == 0 || done == steps) measured = measure();
       progress.show(done,
-                    "loss " + short_text(loss) + "  " + goal.measure + " " + short_text(measured));
+                    "loss " + fixed(loss, 4) + "  " + goal.measure + " " + fixed(measured, 4));
     }
     seconds = progress.seconds();
   }
   if (show) show();
-  std::cout << goal.measure << ' ' << short_text(measured) << " after " << done << " steps and "
-            << short_text(seconds) << " s: " << (reached(measured) ? "got" : "did not get")
-            << " there (goal: " << (goal.below ? "below " : "above ") << short_text(goal.value)
+  std::cout << goal.measure << ' ' << fixed(measured, 4) << " after " << done << " steps and "
+            << fixed(seconds, 1) << " s: " << (reached(measured) ? "got" : "did not get")
+            << " there\n  (goal: " << (goal.below ? "below " : "above ") << fixed(goal.value, 4)
             << "; " << goal.baseline << ")\n";
   return reached(measured);
 }
@@ -71,8 +60,10 @@ double update(const tapestry::Variable<>& loss, tapestry::optim::Adam<>& adam) {
 }
 
 int run_example(int argc, char** argv, const std::string& description, TrainingOptions options,
-                const std::function<void(const TrainingOptions&)>& run) {
+                const std::function<void(const TrainingOptions&)>& run,
+                const std::function<void(CLI::App&)>& more) {
   CLI::App app(description);
+  if (more) more(app);
   options.add_to(app);
   CLI11_PARSE(app, argc, argv);
   try {

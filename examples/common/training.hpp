@@ -42,6 +42,8 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
 /// parameters. Returns the loss.
 double update(const tapestry::Variable<>& loss, tapestry::optim::Adam<>& adam);
 
-/// Parses the command line and runs the example; what main returns. Errors are one line.
+/// Parses the command line, to which `more` may add options, and runs the example; what main
+/// returns. Errors are one line.
 int run_example(int argc, char** argv, const std::string& description, TrainingOptions options,
-                const std::function<void(const TrainingOptions&)>& run);
+                const std::function<void(const TrainingOptions&)>& run,
+                const std::function<void(CLI::App&)>& more = {});
