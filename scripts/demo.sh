@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Installs what is missing, builds, trains a character LSTM on real text, writes a sample, shows what
-# a cell does and draws the graph; all files are in the folder tapestry_demo. Arguments go to
-# `char_rnn train`: scripts/demo.sh --text FILE.
+# a cell does and draws the graph; all files are in the folder tapestry_demo, or in the one that
+# --output names. Arguments go to `char_rnn train`: scripts/demo.sh --text FILE.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 preset=${TAPESTRY_PRESET:-release}
@@ -12,8 +12,13 @@ run=tapestry_demo
 text=/usr/share/common-licenses/GPL-3
 [[ -r $text ]] || text=$root/docs/gradient_study.md
 arguments=("$@")
-for ((i = 0; i + 1 < $#; ++i)); do
-  [[ ${arguments[i]} == --text ]] && text=${arguments[i + 1]}
+for ((i = 0; i < $#; ++i)); do
+  case ${arguments[i]} in
+    --text) text=${arguments[i + 1]-} ;;
+    --text=*) text=${arguments[i]#*=} ;;
+    --output) run=${arguments[i + 1]-} ;;
+    --output=*) run=${arguments[i]#*=} ;;
+  esac
 done
 
 "$root/scripts/install_dependencies.sh"

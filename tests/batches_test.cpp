@@ -341,6 +341,10 @@ BOOST_AUTO_TEST_CASE(accuracy_by_hand) {
   BOOST_TEST(accuracy(logits, Indices{1, -100, -100, 1}) == 0.5);
   BOOST_TEST(accuracy(logits, Indices{1, 0, 0, 0}, 0) == 1);
   BOOST_TEST(std::isnan(accuracy(logits, Indices{2, 2, 2, 2}, 2)));
+  const std::vector<float> few(11);
+  BOOST_CHECK_THROW(
+      (void)accuracy(std::span<const float>(few), tapestry::Shape{4, 3}, Indices{1, 0, 1, 2}),
+      tapestry::ShapeError);
   Array<double> steps{1, 0, 0, 1, nan_value, 1, 2, 1};
   steps.reshape({2, 2, 2});
   BOOST_TEST(accuracy(steps, Indices{{0, 1}, {1, 0}}) == 0.75);

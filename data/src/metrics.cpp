@@ -36,6 +36,9 @@ template <class T>
 double accuracy(std::span<const T> logits, const Shape& shape, const Indices& targets,
                 std::int64_t ignore_index) {
   check_shapes(shape, Shape(targets.shape()));
+  if (logits.size() != shape.size())
+    throw ShapeError(
+        "accuracy", std::to_string(logits.size()) + " logits cannot have the shape " + shape.str());
   const std::size_t classes = shape.back();
   std::size_t counted = 0, right = 0;
   for (std::size_t i = 0; i < targets.size(); ++i) {

@@ -39,5 +39,7 @@ Checkpoint read_checkpoint(const std::string& path) {
 }
 
 std::int64_t first_token(const tp::data::Vocabulary& vocabulary) {
-  return vocabulary.contains("\n") ? vocabulary.token("\n") : 0;
+  for (const char* line_end : {"\n", "\r\n"})
+    if (vocabulary.contains(line_end)) return vocabulary.token(line_end);
+  return 0;
 }

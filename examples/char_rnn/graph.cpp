@@ -33,6 +33,10 @@ tp::data::SequenceBatch tokens_for(const GraphOptions& options,
 }  // namespace
 
 void graph(const GraphOptions& options) {
+  const auto svg = std::filesystem::path(options.output).replace_extension(".svg");
+  if (svg == options.output)
+    throw tp::ArgumentError("graph", "--output is the DOT file, beside which '" + svg.string() +
+                                         "' will stand; give it another ending");
   Checkpoint checkpoint = read_checkpoint(options.checkpoint);
   const tp::data::SequenceBatch batch = tokens_for(options, checkpoint.info.vocabulary);
   tp::Tape<> tape;
@@ -46,8 +50,8 @@ void graph(const GraphOptions& options) {
                                .roll_steps = options.roll};
   tp::save_dot(loss, options.output, drawing);
   std::cout << options.steps << " steps of the " << checkpoint.info.options.model.cell
-            << " and its loss: " << options.output;
-  const auto svg = std::filesystem::path(options.output).replace_extension(".svg");
+            << " and its loss: " << options.output
+            << std::flush;  // drawing many takes Graphviz long
   try {
     tp::save_svg(loss, svg, drawing);
     std::cout << " and " << svg.string() << '\n';

@@ -16,7 +16,7 @@ namespace {
 /// The first tokens of the file or of the text that was given.
 tp::Indices tokens_of(const InspectOptions& options, const tp::data::Vocabulary& vocabulary) {
   if (options.text.empty() == options.prime.empty())
-    throw tp::ArgumentError("inspect", "inspect needs a text to read: --text FILE or --prime TEXT");
+    throw tp::ArgumentError("inspect", "give one text to read: --text FILE or --prime TEXT");
   tp::Indices tokens = tp::Indices::from_shape({0});
   if (!options.prime.empty()) {
     tokens = vocabulary.encode(options.prime);
@@ -40,11 +40,21 @@ tp::Array<float> activations(CharModel& model, const tp::Indices& tokens,
   return std::visit(read, model.cells);
 }
 
-/// Symbols on one line.
+/// A symbol on one line, without what moves the cursor of a terminal.
 std::string visible(const std::string& symbol) {
-  if (symbol == "\n") return "⏎";
-  if (symbol == "\t") return "⇥";
-  return symbol;
+  std::string text;
+  for (const char c : symbol) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '\n')
+      text += "⏎";
+    else if (c == '\t')
+      text += "⇥";
+    else if (code < 0x20 || code == 0x7F)
+      text += c == '\r' ? "␍" : "�";
+    else
+      text += c;
+  }
+  return text;
 }
 
 /// The places where a unit is highest, highest first, with what was read before each. Places that

@@ -5,15 +5,13 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <new>
 
+#include "checks.hpp"
 #include "commands.hpp"
 #include "trainer.hpp"
 
 namespace {
-
-using CLI::NonNegativeNumber;
-using CLI::PositiveNumber;
-using CLI::Range;
 
 template <class Value>
 CLI::Option* add(CLI::App* app, const std::string& name, Value& value, const std::string& text) {
@@ -24,13 +22,13 @@ void add_model(CLI::App* app, TrainingOptions& o) {
   add(app, "--cell", o.model.cell, "kind of recurrent layer")
       ->check(CLI::IsMember({"rnn", "lstm", "gru"}))
       ->group("Model");
-  add(app, "--layers", o.model.layers, "recurrent layers")->check(PositiveNumber)->group("Model");
-  add(app, "--hidden", o.model.hidden, "units of a layer")->check(PositiveNumber)->group("Model");
+  add(app, "--layers", o.model.layers, "recurrent layers")->check(whole(1))->group("Model");
+  add(app, "--hidden", o.model.hidden, "units of a layer")->check(whole(1))->group("Model");
   add(app, "--embedding", o.model.embedding, "numbers that stand for a token")
-      ->check(PositiveNumber)
+      ->check(whole(1))
       ->group("Model");
   add(app, "--dropout", o.model.dropout, "share of units that is left out in training")
-      ->check(Range(0.0, 1.0))
+      ->check(between(0.0, 1.0))
       ->group("Model");
 }
 
@@ -43,54 +41,55 @@ void add_tokens(CLI::App* app, TrainingOptions& o) {
       ->default_str("character")
       ->group("Text");
   add(app, "--min-count", o.tokens.min_count, "rarer characters or words become <unk>")
-      ->check(PositiveNumber)
+      ->check(whole(1))
       ->group("Text");
   add(app, "--max-vocabulary", o.tokens.max_vocabulary,
       "keep the most frequent ones, the others become <unk>; 0: all")
+      ->check(whole())
       ->group("Text");
   add(app, "--validation", o.validation, "share of the text, at its end, that is held out")
-      ->check(Range(0.0, 0.9))
+      ->check(between(0.0, 0.9))
       ->group("Text");
 }
 
 void add_learning(CLI::App* app, TrainingOptions& o) {
   const std::string group = "Training";
-  add(app, "--epochs", o.epochs, "times that the text is read")
-      ->check(PositiveNumber)
-      ->group(group);
-  add(app, "--steps", o.steps, "updates, instead of epochs")->group(group);
+  add(app, "--epochs", o.epochs, "times that the text is read")->check(whole(1))->group(group);
+  add(app, "--steps", o.steps, "updates, instead of epochs")->check(whole())->group(group);
   add(app, "--sequence", o.sequence, "tokens that a gradient goes back")
-      ->check(PositiveNumber)
+      ->check(whole(1))
       ->group(group);
-  add(app, "--batch", o.batch, "sequences in a step")->check(PositiveNumber)->group(group);
+  add(app, "--batch", o.batch, "sequences in a step")->check(whole(1))->group(group);
   add(app, "--optimizer", o.optimizer, "sgd is with a momentum of 0.9")
       ->check(CLI::IsMember({"adam", "adamw", "rmsprop", "adagrad", "sgd"}))
       ->group(group);
-  add(app, "--learning-rate", o.learning_rate, "the highest")
-      ->check(NonNegativeNumber)
-      ->group(group);
+  add(app, "--learning-rate", o.learning_rate, "the highest")->check(not_negative())->group(group);
   add(app, "--schedule", o.schedule.kind, "of the learning rate")
       ->check(CLI::IsMember({"constant", "step", "cosine"}))
       ->group(group);
   add(app, "--warm-up", o.schedule.warm_up, "steps in which the learning rate rises from zero")
+      ->check(whole())
       ->group(group);
   add(app, "--decay-every", o.schedule.decay_every, "steps, for the schedule 'step'; 0: a tenth")
+      ->check(whole())
       ->group(group);
   add(app, "--decay-factor", o.schedule.decay_factor, "for the schedule 'step'")
-      ->check(Range(0.0, 1.0))
+      ->check(between(0.0, 1.0))
       ->group(group);
   add(app, "--weight-decay", o.weight_decay, "of matrices, not of biases")
-      ->check(NonNegativeNumber)
+      ->check(not_negative())
       ->group(group);
   add(app, "--clip", o.clip, "largest norm of the gradient; 0: any")
-      ->check(NonNegativeNumber)
+      ->check(not_negative())
       ->group(group);
   add(app, "--evaluate-every", o.evaluate_every,
       "steps between evaluations; 0: an epoch, at most 1000")
+      ->check(whole())
       ->group(group);
   add(app, "--patience", o.patience, "evaluations without a gain before it stops; 0: goes on")
+      ->check(whole())
       ->group(group);
-  add(app, "--seed", o.seed, "of all random numbers")->group(group);
+  add(app, "--seed", o.seed, "of all random numbers")->check(whole())->group(group);
 }
 
 void add_train(CLI::App& app) {
@@ -105,8 +104,8 @@ void add_train(CLI::App& app) {
   command->add_flag("--overwrite", run->overwrite, "begin anew where there is a run already")
       ->excludes(resume);
   add(command, "--seconds", run->seconds, "stop after this time, to be resumed; 0: at the end")
-      ->check(NonNegativeNumber);
-  add(command, "--threads", run->threads, "the results do not depend on it")->check(PositiveNumber);
+      ->check(not_negative());
+  add(command, "--threads", run->threads, "the results do not depend on it")->check(whole(1));
   add_tokens(command, *o);
   add_model(command, *o);
   add_learning(command, *o);
@@ -129,15 +128,23 @@ void add_sample(CLI::App& app) {
   const auto o = std::make_shared<SampleOptions>();
   add_checkpoint(command, o->checkpoint);
   add(command, "--prime", o->prime, "the text begins so");
-  add(command, "--length", o->length, "characters or words that follow; 0: without end");
-  add(command, "--temperature", o->temperature,
-      "below 1 more like the text, 0 always the likeliest")
-      ->check(NonNegativeNumber);
-  add(command, "--top-k", o->top_k, "draw from the k likeliest only; 0: from all");
-  add(command, "--top-p", o->top_p, "draw from the likeliest that have this probability together")
-      ->check(Range(0.0, 1.0));
-  add(command, "--beam", o->beam, "search the likeliest text with a beam of this width instead");
-  command->add_option("--seed", o->seed, "of the draws [that of training]");
+  add(command, "--length", o->length, "characters or words that follow; 0: without end")
+      ->check(whole());
+  CLI::Option* temperature = add(command, "--temperature", o->temperature,
+                                 "below 1 more like the text, 0 always the likeliest")
+                                 ->check(not_negative());
+  CLI::Option* top_k =
+      add(command, "--top-k", o->top_k, "draw from the k likeliest only; 0: from all")
+          ->check(whole());
+  CLI::Option* top_p = add(command, "--top-p", o->top_p,
+                           "draw from the likeliest that have this probability together")
+                           ->check(between(0.0, 1.0));
+  CLI::Option* seed =
+      command->add_option("--seed", o->seed, "of the draws [that of training]")->check(whole());
+  CLI::Option* beam =
+      add(command, "--beam", o->beam, "search the likeliest text with a beam of this width instead")
+          ->check(whole());
+  for (CLI::Option* of_draws : {temperature, top_k, top_p, seed}) beam->excludes(of_draws);
   command->callback([=] { sample(*o); });
 }
 
@@ -147,10 +154,14 @@ void add_inspect(CLI::App& app) {
   add_checkpoint(command, o->checkpoint);
   command->add_option("--text", o->text, "a file to read");
   command->add_option("--prime", o->prime, "or the text itself");
-  add(command, "--length", o->length, "tokens of the file that are read")->check(PositiveNumber);
-  command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]");
+  add(command, "--length", o->length, "tokens of the file that are read")->check(whole(1));
+  command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]")->check(whole());
   add(command, "--gate", o->gate, "h; of an LSTM also c, i, f, g, o; of a GRU also r, z, n");
-  command->add_option("--unit", o->units, "units to show, and to list the places where they fire")
+  command
+      ->add_option("--unit", o->units, "units to show, and to list the places where they fire: 3,5")
+      ->check(whole())
+      ->delimiter(',')
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   add(command, "--output", o->output, "the page");
   command->callback([=] { inspect(*o); });
@@ -160,7 +171,7 @@ void add_graph(CLI::App& app) {
   CLI::App* command = app.add_subcommand("graph", "Draws the graph of the model");
   const auto o = std::make_shared<GraphOptions>();
   add_checkpoint(command, o->checkpoint);
-  add(command, "--steps", o->steps, "time steps")->check(PositiveNumber);
+  add(command, "--steps", o->steps, "time steps")->check(whole(1));
   command->add_option("--prime", o->prime, "text that the model reads, one token more than steps");
   command->add_flag("--values", o->values, "print values");
   command->add_flag("--gradients", o->gradients, "print gradients of the loss");
@@ -168,6 +179,12 @@ void add_graph(CLI::App& app) {
   command->add_flag("--roll", o->roll, "draw steps that repeat each other once");
   add(command, "--output", o->output, "the DOT file; the SVG stands beside it");
   command->callback([=] { graph(*o); });
+}
+
+int fail(const std::string& reason) {
+  std::cout.flush();
+  std::cerr << "char_rnn: " << reason << '\n';
+  return 1;
 }
 
 }  // namespace
@@ -191,9 +208,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
+  } catch (const std::bad_alloc&) {
+    return fail("there is not enough memory for a model or text of this size");
   } catch (const std::exception& error) {
-    std::cout.flush();
-    std::cerr << "char_rnn: " << error.what() << '\n';
-    return 1;
+    return fail(error.what());
   }
 }

@@ -64,7 +64,11 @@ Metrics row_of(const std::string& line) {
 MetricsLog::MetricsLog(const std::string& folder, std::uint64_t step)
     : csv_((std::filesystem::path(folder) / "metrics.csv").string()),
       svg_((std::filesystem::path(folder) / "loss.svg").string()) {
-  if (step == 0) return;
+  if (step == 0) {
+    std::error_code ignored;  // what cannot be removed is replaced, or that fails with its name
+    for (const std::string& old : {csv_, svg_}) std::filesystem::remove(old, ignored);
+    return;
+  }
   std::ifstream file(csv_);
   std::string line;
   std::getline(file, line);  // the header
@@ -88,7 +92,9 @@ void MetricsLog::add(const Metrics& metrics) {
       throw tp::FileError("train", "cannot write '" + csv_ + "': " + reason);
     }
   }
-  std::filesystem::rename(fresh, csv_);
+  std::error_code failure;
+  std::filesystem::rename(fresh, csv_, failure);
+  if (failure) throw tp::FileError("train", "cannot write '" + csv_ + "': " + failure.message());
 }
 
 void MetricsLog::draw() const {

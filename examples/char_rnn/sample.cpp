@@ -55,7 +55,7 @@ void draw_at_random(Reader& reader, const tp::data::Vocabulary& vocabulary, std:
     token = tp::data::sample(reader.scores(reader.read(token, carry)), choice);
     std::cout << vocabulary.symbol(token);
     if (watched) std::cout.flush();
-    if (!std::cout) throw tp::FileError("sample", "cannot write the text");
+    if (!std::cout) return;
   }
 }
 
@@ -89,12 +89,12 @@ void sample(const SampleOptions& options) {
     token = prime(i);
   }
   std::cout << options.prime;
-  if (options.beam > 0) {
-    const double log_probability = search(reader, vocabulary, token, carry, options);
-    std::cout << std::endl;
-    std::cerr << "log-probability: " << log_probability << '\n';
-  } else {
+  std::optional<double> log_probability;
+  if (options.beam > 0)
+    log_probability = search(reader, vocabulary, token, carry, options);
+  else
     draw_at_random(reader, vocabulary, token, carry, options);
-    std::cout << std::endl;
-  }
+  std::cout << std::endl;
+  if (!std::cout) throw tp::FileError("sample", "cannot write the text");
+  if (log_probability) std::cerr << "log-probability: " << *log_probability << '\n';
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "checkpoint.hpp"
+#include "guards.hpp"
 #include "learning.hpp"
 #include "metrics_log.hpp"
 #include "progress.hpp"
@@ -23,22 +23,6 @@
 namespace tp = tapestry;
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-/// While it lives, Ctrl-C and a polite kill end training after the present step.
-class CatchInterrupts {
- public:
-  CatchInterrupts() {
-    interrupted = 0;
-    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
-  }
-  CatchInterrupts(const CatchInterrupts&) = delete;
-  CatchInterrupts& operator=(const CatchInterrupts&) = delete;
-  ~CatchInterrupts() {
-    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-  }
-};
 
 /// What a run remembers beside the model, its optimizer and its place in the text.
 struct Counters {
@@ -74,6 +58,8 @@ class Trainer {
   void step();
   [[noreturn]] void explain(double loss, double norm, const tp::Generator::State& before);
   End loop(Progress& progress);
+  void check_weights();
+  [[noreturn]] void throw_not_finite(const std::string& what) const;
   void evaluate(Progress& progress);
   [[nodiscard]] Metrics metrics();
   void write(const char* name);
@@ -196,13 +182,24 @@ Metrics Trainer::metrics() {
           .resident_megabytes = resident_megabytes()};
 }
 
+/// Weights may have become useless by the very last update, when no loss has shown it yet.
+void Trainer::check_weights() {
+  for (const auto& [name, parameter] : tp::named_parameters(model_))
+    for (const float weight : parameter->value())
+      if (!std::isfinite(weight)) throw_not_finite("'" + name + "' is");
+}
+
+void Trainer::throw_not_finite(const std::string& what) const {
+  throw tp::AnomalyError("train", what + " not finite at step " + std::to_string(counters_.step) +
+                                      ". The last good checkpoint is " + path("last.safetensors") +
+                                      "; try a lower --learning-rate or --clip");
+}
+
 void Trainer::evaluate(Progress& progress) {
+  check_weights();
   const Metrics now = metrics();
   const double loss = parts_.validation ? now.validation_loss : now.train_loss;
-  if (!std::isfinite(loss))
-    throw tp::AnomalyError(
-        "train", "the loss on the held-out text is not finite at step " + std::to_string(now.step) +
-                     ". The last good checkpoint is " + path("last.safetensors"));
+  if (!std::isfinite(loss)) throw_not_finite("the loss on the held-out text is");
   const double best_before = counters_.best;
   const bool better = loss < best_before;
   counters_.best = std::min(best_before, loss);
@@ -245,6 +242,8 @@ bool Trainer::save(const char* name, Progress& progress) {
 
 Trainer::End Trainer::loop(Progress& progress) {
   while (counters_.step < total_) {
+    // Asked before the step, so that a run that is resumed ends where it ended.
+    if (options_.patience > 0 && counters_.without_gain >= options_.patience) return End::early;
     step();
     counters_.seconds = seconds_before_ + progress.seconds();
     const auto here = static_cast<double>(counters_.step - steps_before_);
@@ -255,15 +254,17 @@ Trainer::End Trainer::loop(Progress& progress) {
                                       parts_.unit + "  norm " + fixed(norm_.value(), 2) + "  " +
                                       fixed(rate / 1000, 1) + "k tokens/s");
     if (counters_.step % every_ == 0 || counters_.step == total_) evaluate(progress);
-    if (options_.patience > 0 && counters_.without_gain >= options_.patience) return End::early;
-    if (interrupted || (run_.seconds > 0 && progress.seconds() > run_.seconds))
+    if (CatchInterrupts::interrupted() || (run_.seconds > 0 && progress.seconds() > run_.seconds))
       return End::interrupted;
   }
   return End::done;
 }
 
 void Trainer::finish(End end) {
-  if (unsaved_) write("last.safetensors");
+  if (unsaved_) {
+    check_weights();
+    write("last.safetensors");
+  }
   if (!std::filesystem::exists(path("best.safetensors"))) write("best.safetensors");
   const std::string again = "char_rnn train --resume --output " + run_.output;
   if (end == End::interrupted && counters_.step < total_)
@@ -285,8 +286,11 @@ void Trainer::run() {
   std::cout << parts_.description << "; " << options_.model.layers << " x " << options_.model.hidden
             << " " << options_.model.cell << " with " << tp::count_parameters(model_)
             << " parameters\n";
+  if (counters_.step == 0) {
+    write("last.safetensors");                          // shows at once whether there is room
+    std::filesystem::remove(path("best.safetensors"));  // of a run that this one overwrites
+  }
   log_ = std::make_unique<MetricsLog>(run_.output, counters_.step);
-  if (counters_.step == 0) write("last.safetensors");  // shows at once whether there is room
   const CatchInterrupts catching;
   End end = End::done;
   {
@@ -304,14 +308,11 @@ void prepare_folder(const RunOptions& run) {
   if (failure)
     throw tp::FileError("train",
                         "cannot make the folder '" + run.output + "': " + failure.message());
-  for (const char* name : {"last.safetensors", "best.safetensors"}) {
-    if (!std::filesystem::exists(folder / name)) continue;
-    if (!run.overwrite)
+  for (const char* name : {"last.safetensors", "best.safetensors"})
+    if (std::filesystem::exists(folder / name) && !run.overwrite)
       throw tp::FileError("train", "'" + run.output + "' holds a run already: go on with it by " +
                                        "--resume, begin anew by --overwrite, or choose another " +
                                        "--output");
-    std::filesystem::remove(folder / name);
-  }
 }
 
 }  // namespace
@@ -320,6 +321,7 @@ void train(TrainingOptions options, const RunOptions& run) {
   tp::set_num_threads(run.threads);
   tp::seed(options.seed);
   if (run.resume) {
+    const FolderLock lock(run.output);
     CheckpointInfo info = read_info(run.output + "/last.safetensors");
     if (!options.text.empty()) info.options.text = options.text;
     auto text = std::make_shared<const tp::data::TextTokens>(info.options.text, info.vocabulary);
@@ -333,9 +335,14 @@ void train(TrainingOptions options, const RunOptions& run) {
   }
   auto vocabulary = tp::data::vocabulary_of_file(options.text, options.tokens.unit,
                                                  vocabulary_options(options.tokens));
+  if (vocabulary.unknown() && vocabulary.size() == 1)
+    throw tp::ArgumentError("train", "nothing occurs " + std::to_string(options.tokens.min_count) +
+                                         " times in '" + options.text +
+                                         "'; choose a smaller --min-count");
   auto text = std::make_shared<const tp::data::TextTokens>(options.text, vocabulary);
   const std::uint64_t fingerprint = text->fingerprint();
   Trainer trainer({std::move(options), std::move(vocabulary), fingerprint}, std::move(text), run);
   prepare_folder(run);
+  const FolderLock lock(run.output);
   trainer.run();
 }

@@ -238,7 +238,76 @@ BOOST_AUTO_TEST_CASE(a_run_is_neither_mixed_nor_lost) {
   BOOST_TEST(other.code == 1);
   BOOST_TEST(has(other.error, "not the text"), other.error);
   BOOST_TEST(read_bytes(place.last) == before);
-  BOOST_TEST(char_rnn(place.training({"--overwrite"})).code == 0);
+
+  // Nothing of the run before is left in one that overwrites it, be it stopped at once.
+  BOOST_TEST(
+      char_rnn(place.training({"--overwrite", "--evaluate-every", "50", "--seconds", "1e-9"}))
+          .code == 0);
+  BOOST_TEST(!fs::exists(place.run + "/metrics.csv"));
+  BOOST_TEST((numbers(place.best) == numbers(place.last)));
+}
+
+BOOST_AUTO_TEST_CASE(two_processes_do_not_train_in_one_folder) {
+  const Place place;
+  const tp::test::Running first(command(place.training({"--steps", "100000000"})));
+  first.wait_for("step 20 ");
+  for (const Outcome& second : {char_rnn({"train", "--resume", "--output", place.run}),
+                                char_rnn(place.training({"--overwrite"}))}) {
+    BOOST_TEST(second.code == 1);
+    BOOST_TEST(is_one_line(second.error), second.error);
+    BOOST_TEST(has(second.error, "another process is training in"), second.error);
+  }
+  first.send(SIGHUP);  // its terminal is closed
+  BOOST_TEST(has(first.wait().output, "go on with"));
+}
+
+BOOST_AUTO_TEST_CASE(options_that_make_no_sense_are_refused) {
+  const Place place;
+  for (const auto& [name, value] : {std::pair{"--steps", "-1"},
+                                    {"--epochs", "0"},
+                                    {"--patience", "-2"},
+                                    {"--clip", "nan"},
+                                    {"--validation", "nan"},
+                                    {"--seconds", "nan"},
+                                    {"--learning-rate", "inf"},
+                                    {"--steps", "99999999999999999999"},
+                                    {"--min-count", "100000"}}) {
+    const Outcome outcome = char_rnn(place.training({name, value}));
+    BOOST_TEST(outcome.code != 0, name << ' ' << value);
+    BOOST_TEST(has(outcome.error, name), outcome.error);
+    BOOST_TEST(has(outcome.error, value), outcome.error);
+    BOOST_TEST(outcome.error.size() < 250, outcome.error);
+    BOOST_TEST(!fs::exists(place.run), name << ' ' << value);
+  }
+  BOOST_TEST(char_rnn(place.training()).code == 0);
+  const std::vector<std::pair<Words, std::string>> cases{
+      {{"sample", place.best, "--top-k", "-1"}, "--top-k"},
+      {{"sample", place.best, "--length", "-1"}, "--length"},
+      {{"sample", place.best, "--beam", "2", "--temperature", "0.5"}, "--temperature excludes"},
+      {{"inspect", place.best, "--text", place.text, "--unit", "8"}, "no unit 8"},
+      {{"inspect", place.best, "--text", place.text, "--unit", "-1"}, "--unit"},
+      {{"graph", place.best, "--output", place / "graph.svg"}, "--output"}};
+  for (const auto& [words, part] : cases) {
+    const Outcome outcome = char_rnn(words);
+    BOOST_TEST(outcome.code != 0, part);
+    BOOST_TEST(has(outcome.error, part), outcome.error);
+    BOOST_TEST(outcome.output.empty(), outcome.output);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(lists_what_controls_a_terminal_as_signs) {
+  const Place place;
+  const std::string line = "a\tb\x1b[2J\r\n";
+  std::string text;
+  while (text.size() < 1000) text += line;
+  write_bytes(place.text, text);
+  BOOST_TEST(char_rnn(place.training({"--unit", "word"})).code == 0);
+  const Outcome outcome = char_rnn(
+      {"inspect", "--unit", "3,5", place.best, "--prime", line, "--output", place / "cells.html"});
+  BOOST_TEST(outcome.code == 0, outcome.error);
+  BOOST_TEST(has(outcome.output, "Unit 5"));
+  BOOST_TEST(has(outcome.output, "␍⏎"), outcome.output);
+  BOOST_TEST(outcome.output.find_first_of("\t\r\x1b") == std::string::npos, outcome.output);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_checkpoint_from_before) {
@@ -282,6 +351,22 @@ BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_stops_with_the_op_and_the_checkpo
   BOOST_TEST(char_rnn({"sample", place.last}).code == 0);
 }
 
+BOOST_AUTO_TEST_CASE(weights_that_are_not_finite_are_never_saved) {
+  // Without held-out text no loss shows at once what the first update has done to the weights.
+  for (const Words& more : {Words{"--evaluate-every", "1"}, Words{"--steps", "1"},
+                            Words{"--evaluate-every", "50", "--seconds", "1e-9"}}) {
+    const Place place;
+    Words words = place.training({"--learning-rate", "3e38", "--warm-up", "0"});
+    words.insert(words.end(), {"--validation", "0"});
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = char_rnn(words);
+    BOOST_TEST(outcome.code == 1);
+    BOOST_TEST(is_one_line(outcome.error), outcome.error);
+    BOOST_TEST(has(outcome.error, "not finite at step 1"), outcome.error);
+    BOOST_TEST(char_rnn({"sample", place.last}).code == 0);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_terminal_gets_a_bar_that_redraws_itself) {
   const Place place;
   std::string line;
@@ -302,6 +387,13 @@ BOOST_AUTO_TEST_CASE(stops_early_when_nothing_is_gained) {
   BOOST_TEST(outcome.code == 0, outcome.error);
   BOOST_TEST(has(outcome.output, "Stopped early: no gain in 2 evaluations"), outcome.output);
   BOOST_TEST(!has(outcome.output, "step 40"));
+
+  // It has stopped for good.
+  const std::string last = read_bytes(place.last), rows = read_bytes(place.run + "/metrics.csv");
+  const Outcome resumed = char_rnn({"train", "--resume", "--output", place.run});
+  BOOST_TEST(has(resumed.output, "Stopped early"), resumed.output);
+  BOOST_TEST((read_bytes(place.last) == last));
+  BOOST_TEST(read_bytes(place.run + "/metrics.csv") == rows);
 }
 
 BOOST_AUTO_TEST_CASE(samples_by_every_rule) {
@@ -324,6 +416,11 @@ BOOST_AUTO_TEST_CASE(samples_by_every_rule) {
   BOOST_TEST(score("5") >= score("1"));
   const double few = sample({}).peak_megabytes, many = sample({"--length", "50000"}).peak_megabytes;
   BOOST_TEST(many < few + 1);  // constant memory, however long
+  for (const std::string length : {"5", "0"})
+    BOOST_TEST(tp::test::run({"/bin/sh", "-c",
+                              std::string(TAPESTRY_CHAR_RNN) + " sample " + place.best +
+                                  " --length " + length + " > /dev/full"})
+                   .code == 1);
   const Outcome unknown = char_rnn({"sample", place.best, "--prime", "Ωmega"});
   BOOST_TEST(unknown.code == 1);
   BOOST_TEST(has(unknown.error, "'Ω'"), unknown.error);
