@@ -7,6 +7,7 @@
 #include <iomanip>
 #include <iostream>
 #include <string>
+#include <vector>
 
 namespace tp = tapestry;
 
@@ -25,20 +26,24 @@ tp::Variable<double> sequence_probability(const tp::Variable<double>& sequence,
 
 /// 2.2: the two-word model with the equations of section 1.
 void tiny(tp::Tape<double>& tape, const tp::Variable<double>& T) {
-  const auto U = transpose(T);
-  const auto V = tape.constant({{0.0, 0.0}, {0.0, 0.0}});
-  const auto W = tape.constant({{1.0, 0.0}, {0.0, 1.0}});
-  auto h = tape.constant({0.0, 0.0});
+  const auto U = transpose(T).named("U");
+  const auto V = tape.constant({{0.0, 0.0}, {0.0, 0.0}}, "V");
+  const auto W = tape.constant({{1.0, 0.0}, {0.0, 1.0}}, "W");
+  auto h = tape.constant({0.0, 0.0}, "h0");
+  std::vector<tp::Variable<double>> outputs;
   std::cout << "2.2 Tiny bigram RNN: σ(z) = z, U = Tᵀ, V = 0, W = 1\n";
   for (const char word : std::string("abba")) {
-    const auto x = one_hot(tape, tp::Indices(word - 'a'), 2);
-    h = matmul(U, x) + matmul(V, h);
-    const auto o = matmul(W, h);
+    const auto step = tape.step(outputs.size() + 1);
+    const auto x = one_hot(tape, tp::Indices(word - 'a'), 2).named("x");
+    h = (matmul(U, x) + matmul(V, h)).named("h");
+    const auto o = matmul(W, h).named("o");
+    outputs.push_back(o);
     const bool row = o.value() == select(T, 0, word - 'a').value();
     all_agree = all_agree && row;
     std::cout << "  after " << word << ": o = " << o.value() << (row ? " is" : " is NOT")
               << " its row of T\n";
   }
+  tp::save_dot(tp::snapshot(outputs, {.values = true}), "bigram_as_rnn.dot", {.values = true});
 }
 
 /// How often each word of a text follows each, as probabilities: (N, N).

@@ -63,7 +63,8 @@ void run(const TrainingOptions& options) {
   const double baseline = count * std::log(kinds) / (delay + 20);
   train_until({.measure = "cross entropy",
                .value = baseline / 4,
-               .baseline = "without memory: " + fixed(baseline, 4)},
+               .baseline = "without memory: " + fixed(baseline, 4),
+               .picture = "copy_memory.svg"},
               options.steps, step, measure);
 }
 

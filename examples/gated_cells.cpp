@@ -79,7 +79,7 @@ std::vector<Variable> gru_by_hand(const Variable& x, const Variable& zero, const
   return states;
 }
 
-/// Compares a layer with its equations and prints its gates for the first unit.
+/// Compares a layer with its equations, prints its gates for the first unit, draws two steps of it.
 template <class Layer>
 void study(const std::string& name, Layer layer, const auto& by_hand,
            const std::vector<std::string>& gates, Claims& claims) {
@@ -107,6 +107,8 @@ void study(const std::string& name, Layer layer, const auto& by_hand,
     for (std::size_t t = 0; t < steps; ++t) std::cout << column(fixed(values(t, 0, 0), 4), -8);
     std::cout << '\n';
   }
+  const auto two_steps = layer(slice(sequence, 0, 0, 2)).output.named("output");
+  tp::save_dot(two_steps, "gated_cells_" + name + ".dot");
   claims.check(difference < 1e-14, "the equations of the " + name + " give what the layer gives");
 }
 

@@ -106,7 +106,7 @@ int main() {
   one_step(tape, lower);
 
   std::cout << "Stacked: h[l](t) = φ(W_xh h[l-1](t) + W_hh h[l](t-1) + b_h)\n";
-  const auto x = tape.constant(random({steps, examples, inputs}));
+  const auto x = tape.constant(random({steps, examples, inputs}), "x");
   Variable lower_h = tape.constant(0.0 * random({examples, units}));
   Variable upper_h = lower_h;
   std::vector<Variable> h;
@@ -114,8 +114,10 @@ int main() {
     lower_h = lower.update_rows(at(x, t), lower_h);
     h.push_back(upper_h = upper.update_rows(lower_h, upper_h));
   }
+  const auto output = rnn(x).output.named("h[2]");
   compare("two layers by hand, and layers::RNN with num_layers = 2", stack(h).value(),
-          rnn(x).output.value());
+          output.value());
+  tp::save_dot(output, "inside_the_rnn.dot");
 
   std::cout << "Parameters; b_h of the document is b_ih + b_hh in the library, as in PyTorch\n";
   std::cout << "  layer 1, |h| (|x| + |h| + 2): " << units * (inputs + units + 2)

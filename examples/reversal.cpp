@@ -111,7 +111,8 @@ void run(const TrainingOptions& options) {
   train_until({.measure = "exact words",
                .value = 0.99,
                .below = false,
-               .baseline = "of 1000 words it has not seen"},
+               .baseline = "of 1000 words it has not seen",
+               .picture = "reversal.svg"},
               options.steps, step, measure, show);
 }
 

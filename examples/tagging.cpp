@@ -107,6 +107,19 @@ double accuracy(const Batch& test, const tp::Indices& tags, bool ambiguous_only)
   return std::accumulate(right.begin(), right.end(), 0.0) / static_cast<double>(right.size());
 }
 
+/// Draws the computation of the tags of three words.
+void draw_graph() {
+  TokenModel<tp::layers::RNN<>> model(
+      vocabulary.size(),
+      tp::layers::RNNOptions<float>{.input_size = 8, .hidden_size = 16, .bidirectional = true},
+      tag_names.size());
+  tp::Tape tape;
+  tp::Indices words = tp::Indices::from_shape({3, 1});
+  for (std::size_t t = 0; const char* word : {"she", "saw", "her"})
+    words(t++, 0) = vocabulary.token(word);
+  tp::save_dot(model(tape, words).named("tags"), "tagging.dot");
+}
+
 void run(const TrainingOptions& options) {
   tp::Generator other(options.seed + 1);
   const Batch test = draw(500, other);
@@ -135,6 +148,7 @@ void run(const TrainingOptions& options) {
   claims.check(accuracy(test, both, false) > 99, "both directions tag nearly every word right");
   claims.check(accuracy(test, one, true) < 65, "from the left, \"her\" and \"to\" are guesses");
   claims.settle();
+  draw_graph();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "claims.hpp"
+#include "draw_curves.hpp"
 #include "text.hpp"
 #include "token_model.hpp"
 #include "training.hpp"
@@ -44,12 +45,16 @@ void run(const TrainingOptions& options, const std::string& path, double tempera
       vocabulary.size(), tp::layers::LSTMOptions{.input_size = 32, .hidden_size = options.hidden});
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
+  tp::Curve curve;
   for (std::size_t step = 1; step <= options.steps; ++step) {
     tape.clear();
     const double loss = update(loss_of(model, tape, batches.next(), start), adam);
+    curve.x.push_back(static_cast<double>(step));
+    curve.y.push_back(loss);
     if (step == 1 || step % 100 == 0)
       std::cout << "  step " << step << ": " << fixed(loss, 2) << " nats a character\n";
   }
+  draw_curves({curve}, "titles.svg", {.x_label = "training step", .y_label = "nats a character"});
 
   const std::set<std::string> known(titles.begin(), titles.end());
   std::set<std::string> fresh;

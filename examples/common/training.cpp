@@ -6,6 +6,7 @@
 #include <exception>
 #include <iostream>
 
+#include "draw_curves.hpp"
 #include "progress.hpp"
 #include "text.hpp"
 
@@ -30,6 +31,7 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
     return goal.below ? value < goal.value : value > goal.value;
   };
   double measured = measure();
+  tapestry::Curve curve{.x = {0}, .y = {measured}};
   double seconds = 0;
   std::size_t done = 0;
   {
@@ -37,7 +39,11 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
     while (done < steps && !reached(measured)) {
       const double loss = step();
       ++done;
-      if (done % goal.every == 0 || done == steps) measured = measure();
+      if (done % goal.every == 0 || done == steps) {
+        measured = measure();
+        curve.x.push_back(static_cast<double>(done));
+        curve.y.push_back(measured);
+      }
       progress.show(done,
                     "loss " + fixed(loss, 4) + "  " + goal.measure + " " + fixed(measured, 4));
     }
@@ -48,6 +54,8 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
             << fixed(seconds, 1) << " s: " << (reached(measured) ? "got" : "did not get")
             << " there\n  (goal: " << (goal.below ? "below " : "above ") << fixed(goal.value, 4)
             << "; " << goal.baseline << ")\n";
+  if (!goal.picture.empty())
+    draw_curves({curve}, goal.picture, {.x_label = "training step", .y_label = goal.measure});
   return reached(measured);
 }
 

@@ -30,11 +30,12 @@ struct Goal {
   bool below = true;     ///< whether smaller is better
   std::string baseline;  ///< what to compare it with: "always saying 1: 0.167"
   std::size_t every = 100;
+  std::string picture = {};  ///< a file for the curve of the measure; none if empty
 };
 
 /// Calls `step`, which trains once and returns its loss, until `measure` reaches the goal or the
 /// steps are used up. Prints a progress bar, what `show` prints, and whether it got there; returns
-/// that.
+/// that. Draws how the measure went, if a picture is asked for.
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
                  const std::function<double()>& measure, const std::function<void()>& show = {});
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# Every file that README.md and the pages of docs and examples point to is there, and every example
+# is listed in examples/README.md.
+#   cmake -DSOURCE=<repository> -P links.cmake
+cmake_minimum_required(VERSION 3.25)
+
+file(GLOB pages ${SOURCE}/*.md ${SOURCE}/docs/*.md ${SOURCE}/examples/*.md)
+set(checked 0)
+foreach(page IN LISTS pages)
+  get_filename_component(folder ${page} DIRECTORY)
+  file(READ ${page} text)
+  string(REPLACE "](" " href=\"" text "${text}")
+  string(REGEX MATCHALL "(href|src)=\"[^]\")[ ]+[\")]" links "${text}")
+  foreach(link IN LISTS links)
+    string(REGEX REPLACE "^[a-z]+=\"|#.*$|[\")]$" "" target "${link}")
+    if(target STREQUAL "" OR target MATCHES "^[a-z]+:")
+      continue()
+    endif()
+    math(EXPR checked "${checked} + 1")
+    if(NOT EXISTS ${folder}/${target})
+      message(SEND_ERROR "${page} points to ${target}, which is not there")
+    endif()
+  endforeach()
+endforeach()
+if(checked LESS 50)
+  message(SEND_ERROR "found only ${checked} links")
+endif()
+
+file(READ ${SOURCE}/examples/README.md listed)
+file(GLOB examples RELATIVE ${SOURCE}/examples ${SOURCE}/examples/*.cpp ${SOURCE}/examples/*/main.cpp)
+foreach(example IN LISTS examples)
+  if(NOT listed MATCHES "\\]\\(${example}\\)[^\n]*<img ")
+    message(SEND_ERROR "examples/README.md does not list ${example} with a picture")
+  endif()
+endforeach()
