@@ -2,7 +2,7 @@
 // Matrix products, single and in batches.
 #include <string>
 
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "ops/vocabulary.hpp"
 
 namespace tapestry {

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <string>
 
-#include "simd.hpp"
+#include "kernels/simd.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 

@@ -6,10 +6,10 @@
 #include <map>
 #include <ostream>
 
-#include "backward.hpp"
 #include "study/marks.hpp"
 #include "study/text.hpp"
 #include "study/view.hpp"
+#include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry {

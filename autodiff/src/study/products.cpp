@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <string>
 
-#include "gradients.hpp"
-#include "kernel_memory.hpp"
 #include "ops/vocabulary.hpp"
+#include "tape/gradients.hpp"
+#include "tape/kernel_memory.hpp"
 #include "tapestry/autodiff/derivatives.hpp"
 #include "tapestry/autodiff/error.hpp"
 

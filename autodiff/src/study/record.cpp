@@ -5,8 +5,8 @@
 #include <cmath>
 #include <map>
 
-#include "backward.hpp"
-#include "gradients.hpp"
+#include "tape/backward.hpp"
+#include "tape/gradients.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::detail {

@@ -8,7 +8,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "study/linear_algebra.hpp"
 #include "study/sweep.hpp"
 #include "study/uses.hpp"

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "backward.hpp"
-#include "captured.hpp"
+#include "tape/backward.hpp"
+#include "tape/captured.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 
 namespace tapestry::detail {

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "study/sweep.hpp"
 #include "study/truncation.hpp"
 #include "study/uses.hpp"

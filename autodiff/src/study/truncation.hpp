@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "tapestry/study/time_table.hpp"
 
 namespace tapestry::detail {

@@ -6,9 +6,9 @@
 #include <ostream>
 #include <type_traits>
 
-#include "backward.hpp"
 #include "study/path_set.hpp"
 #include "study/text.hpp"
+#include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"
 #include "tapestry/autodiff/random.hpp"

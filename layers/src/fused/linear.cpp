@@ -2,7 +2,7 @@
 #include "fused/linear.hpp"
 
 #include "fused/cell_kernels.hpp"
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <span>
 
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "threads/team.hpp"
 

@@ -16,7 +16,7 @@
 
 #include "fused/cell_kernels.hpp"
 #include "fused/one_hot.hpp"
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 #include "recurrence.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"

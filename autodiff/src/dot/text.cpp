@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dot_text.hpp"
+#include "dot/text.hpp"
 
 #include <algorithm>
 #include <array>

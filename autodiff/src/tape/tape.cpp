@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "backward.hpp"
+#include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry {

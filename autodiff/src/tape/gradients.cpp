@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "anomaly.hpp"
-#include "backward.hpp"
-#include "captured.hpp"
-#include "gradients.hpp"
-#include "hooks.hpp"
-#include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
+#include "tape/anomaly.hpp"
+#include "tape/backward.hpp"
+#include "tape/captured.hpp"
+#include "tape/gradients.hpp"
+#include "tape/hooks.hpp"
+#include "tape/node_rule.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 

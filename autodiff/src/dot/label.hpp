@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "dot_drawing.hpp"
+#include "dot/drawing.hpp"
 
 namespace tapestry::detail {
 

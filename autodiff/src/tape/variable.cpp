@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "backward.hpp"
+#include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry {

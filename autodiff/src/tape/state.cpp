@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "anomaly.hpp"
-#include "kernel_memory.hpp"
+#include "tape/anomaly.hpp"
+#include "tape/kernel_memory.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/variable.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dot_guides.hpp"
+#include "dot/guides.hpp"
 
 #include <algorithm>
 #include <limits>

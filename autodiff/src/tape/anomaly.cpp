@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "anomaly.hpp"
+#include "tape/anomaly.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "graph_data.hpp"
+#include "graph/data.hpp"
 
 namespace tapestry {
 

@@ -112,7 +112,7 @@ void run(const TrainingOptions& options) {
                .value = 0.99,
                .below = false,
                .baseline = "of 1000 words it has not seen",
-               .picture = "reversal.svg"},
+               .picture = "encoder_decoder.svg"},
               options.steps, step, measure, show);
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "backward.hpp"
-#include "gradients.hpp"
+#include "tape/backward.hpp"
+#include "tape/gradients.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/ops/shape.hpp"
 #include "tapestry/autodiff/tape.hpp"

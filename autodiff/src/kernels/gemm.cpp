@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "gemm.hpp"
+#include "kernels/gemm.hpp"
 
 #include <algorithm>
 #include <memory>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "dot_drawing.hpp"
+#include "dot/drawing.hpp"
 
 namespace tapestry::detail {
 

@@ -3,8 +3,8 @@
 
 #include <ostream>
 
-#include "dot_text.hpp"
-#include "dot_writer.hpp"
+#include "dot/text.hpp"
+#include "dot/writer.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "text_file.hpp"
 

@@ -117,7 +117,7 @@ int main() {
   const auto output = rnn(x).output.named("h[2]");
   compare("two layers by hand, and layers::RNN with num_layers = 2", stack(h).value(),
           output.value());
-  tp::save_dot(output, "inside_the_rnn.dot");
+  tp::save_dot(output, "update_equations.dot");
 
   std::cout << "Parameters; b_h of the document is b_ih + b_hh in the library, as in PyTorch\n";
   std::cout << "  layer 1, |h| (|x| + |h| + 2): " << units * (inputs + units + 2)

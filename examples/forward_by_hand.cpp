@@ -28,8 +28,8 @@ int main() {
   for (const auto& v : {h1, o1, h2, o2})
     std::cout << "  " << v.name() << " = (" << v.value()(0) << ", " << v.value()(1) << ")\n";
 
-  tp::save_dot(tp::snapshot({o1, o2}), "lab_forward.dot");
-  std::cout << "1.3 The graph of o1 and o2 is drawn in lab_forward.dot\n";
+  tp::save_dot(tp::snapshot({o1, o2}), "forward_by_hand.dot");
+  std::cout << "1.3 The graph of o1 and o2 is drawn in forward_by_hand.dot\n";
 
   std::cout
       << "3.4 ∂h1/∂U(1,1), h1 being σ(U x1 + V h0)\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "hooks.hpp"
+#include "tape/hooks.hpp"
 
 #include <functional>
 #include <vector>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "dot_label.hpp"
+#include "dot/label.hpp"
 
 #include <string_view>
 #include <vector>
 
-#include "dot_text.hpp"
+#include "dot/text.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 
 namespace tapestry::detail {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dot_rolling.hpp"
+#include "dot/rolling.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "dot_guides.hpp"
+#include "dot/guides.hpp"
 
 namespace tapestry::detail {
 namespace {

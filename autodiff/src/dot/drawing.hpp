@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "dot_rolling.hpp"
+#include "dot/rolling.hpp"
 #include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/graph.hpp"
 

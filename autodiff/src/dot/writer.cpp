@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dot_writer.hpp"
+#include "dot/writer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "dot_drawing.hpp"
-#include "dot_guides.hpp"
-#include "dot_label.hpp"
-#include "dot_text.hpp"
+#include "dot/drawing.hpp"
+#include "dot/guides.hpp"
+#include "dot/label.hpp"
+#include "dot/text.hpp"
 
 namespace tapestry::detail {
 namespace {

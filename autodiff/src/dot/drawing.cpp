@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "dot_drawing.hpp"
+#include "dot/drawing.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
-#include "dot_guides.hpp"
+#include "dot/guides.hpp"
 
 namespace tapestry::detail {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <tuple>
 
-#include "graph_data.hpp"
+#include "graph/data.hpp"
 #include "tapestry/autodiff/detail/expansion.hpp"
 #include "tapestry/autodiff/error.hpp"
 

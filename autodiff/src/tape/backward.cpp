@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "backward.hpp"
+#include "tape/backward.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-#include "anomaly.hpp"
-#include "hooks.hpp"
-#include "kernel_memory.hpp"
-#include "node_rule.hpp"
 #include "ops/vocabulary.hpp"
+#include "tape/anomaly.hpp"
+#include "tape/hooks.hpp"
+#include "tape/kernel_memory.hpp"
+#include "tape/node_rule.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
