@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A recurrent network that is a bigram model: section 2 of the CS187 lab 2-2 (Harvard 2024). With
-// σ(z) = z, U = Tᵀ, V = 0 and W = 1 the output after word i is row i of the table T, exactly.
+// σ(z) = z, U = Tᵀ, V = 0 and W = 1, or U = 1, V = 0 and W = Tᵀ, the output after word i is row i
+// of the table T, exactly.
 #include <tapestry/tapestry.hpp>
 
 #include <cstdlib>
@@ -86,7 +87,10 @@ void general() {
   tp::Tape<double> tape;
   const auto sequence = one_hot(tape, tokens, words);                    // (N, words)
   const auto output = squeeze(rnn(expand_dims(sequence, 1)).output, 1);  // the same shape
-  std::cout << "General: " << words << " words, T from \"" << sentence.substr(1) << "\"\n";
+  std::cout << "2.3 General: σ(z) = z, U = 1, V = 0, W = Tᵀ, here for " << words
+            << " words, T from\n  \"" << sentence.substr(1) << "\"\n  " << std::setw(10) << ' ';
+  for (const std::string& word : vocabulary.symbols()) std::cout << std::setw(4) << word;
+  std::cout << '\n';
   double probability = 1;
   bool rows = true;
   for (std::size_t t = 0; t < tokens.size(); ++t) {
@@ -96,7 +100,7 @@ void general() {
   }
   for (std::size_t i = 0; i < words; ++i) {
     std::cout << "  after" << std::setw(4) << vocabulary.symbols()[i] << ':';
-    for (std::size_t j = 0; j < words; ++j) std::cout << ' ' << table(i, j);
+    for (std::size_t j = 0; j < words; ++j) std::cout << std::setw(4) << table(i, j);
     std::cout << '\n';
   }
   std::cout << "  The outputs " << (rows ? "are" : "are NOT") << " exactly the rows of T.\n"

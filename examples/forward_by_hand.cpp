@@ -27,6 +27,12 @@ int main() {
                "h has one element more than x and o: h0, which the first step starts from.\n";
   for (const auto& v : {h1, o1, h2, o2})
     std::cout << "  " << v.name() << " = (" << v.value()(0) << ", " << v.value()(1) << ")\n";
+  std::cout << "(3) The softmax of an output says how probable each word is next\n";
+  for (const auto& o : {o1, o2}) {
+    const auto p = softmax(o);
+    std::cout << "  softmax(" << o.name() << ") = (" << p.value()(0) << ", " << p.value()(1)
+              << ")\n";
+  }
 
   tp::save_dot(tp::snapshot({o1, o2}), "forward_by_hand.dot");
   std::cout << "1.3 The graph of o1 and o2 is drawn in forward_by_hand.dot\n";

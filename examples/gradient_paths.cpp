@@ -68,6 +68,7 @@ void short_sequence(std::size_t steps) {
     std::cout << "∂h2/∂U = " << tp::partial(net.h[2], net.U)()
               << " holds h1 constant; dh2/dU = " << tp::total(net.h[2], net.U)()
               << " has the path by way of h1 as well.\n\n";
+  tp::save_dot(net.loss, "computation_graph_" + std::to_string(steps) + ".dot");
   if (steps < 3) return;
   tp::save_dot(net.loss, "gradient_path.dot", {.overlay = paths.longest().overlay()});
   tp::save_dot(net.loss, "gradient_flow.dot",
@@ -124,6 +125,7 @@ int main() {
   for (const std::size_t steps : {1U, 2U, 3U}) short_sequence(steps);
   any_sequence(20);
   layer();
-  std::cout << "Drawn: gradient_path.dot, gradient_flow.dot, layer_flow.dot, layer_norms.dot\n";
+  std::cout << "Drawn: computation_graph_1.dot to _3.dot, gradient_path.dot, gradient_flow.dot, "
+               "layer_flow.dot,\nlayer_norms.dot\n";
   return all_agree ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -43,6 +43,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(values_are_copied_and_read_as_views, T, Types) {
   BOOST_TEST((x + c).name() == "add");
 }
 
+BOOST_AUTO_TEST_CASE(braces_say_the_shape) {
+  Tape<double> tape;
+  BOOST_TEST(tape.constant({1.0, 2.0}).shape().str() == "(2,)");
+  BOOST_TEST(tape.constant({{0.8}, {0.2}}).shape().str() == "(2, 1)");
+  BOOST_TEST(tape.variable({{0, 0, 1}}).shape().str() == "(1, 3)");
+  BOOST_TEST(tape.variable({{1.0}}).shape().str() == "(1, 1)");
+  BOOST_TEST(tape.variable({{{1, 2, 3}, {4, 5, 6}}}).shape().str() == "(1, 2, 3)");
+  BOOST_TEST(tapestry::Parameter<double>({{0}, {0}, {1}}, "W").shape().str() == "(3, 1)");
+  BOOST_TEST(tapestry::Parameter<float>({-6.0, 0.0}).shape().str() == "(2,)");
+  BOOST_TEST(tape.variable({{1, 2}, {3, 4}}).value()(1, 0) == 3);
+  BOOST_CHECK_EXCEPTION((void)tape.constant({{1, 2}, {3}}), tapestry::ShapeError,
+                        says("[constant] row 0 has 2 numbers, row 1 has 1"));
+  BOOST_CHECK_EXCEPTION(tapestry::Parameter<float>({{{1, 2}}, {{3, 4}, {5, 6}}}),
+                        tapestry::ShapeError,
+                        says("[Parameter] matrix 0 has 1 rows, matrix 1 has 2"));
+  BOOST_CHECK_EXCEPTION((void)tape.variable({{{1, 2}}, {{3, 4, 5}}}), tapestry::ShapeError,
+                        says("[variable] the rows of the matrices differ in length"));
+}
+
 BOOST_AUTO_TEST_CASE(any_xtensor_expression_is_a_value) {
   Tape<double> tape;
   const Values source{{1, 2, 3}, {4, 5, 6}};

@@ -10,6 +10,14 @@ Parameter<T>::Parameter(Array<T> value, std::string name)
     : value_(std::move(value)), name_(std::move(name)) {}
 
 template <class T>
+Parameter<T>::Parameter(detail::BracedRows<T> rows, std::string name)
+    : Parameter(detail::from_braces("Parameter", rows), std::move(name)) {}
+
+template <class T>
+Parameter<T>::Parameter(detail::BracedMatrices<T> matrices, std::string name)
+    : Parameter(detail::from_braces("Parameter", matrices), std::move(name)) {}
+
+template <class T>
 const Array<T>& Parameter<T>::grad() const {
   if (!has_grad_) {
     grad_.resize(value_.shape());

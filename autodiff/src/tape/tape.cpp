@@ -22,8 +22,28 @@ Variable<T> Tape<T>::variable(const Array<T>& value, std::string_view name) {
 }
 
 template <class T>
+Variable<T> Tape<T>::variable(detail::BracedRows<T> rows, std::string_view name) {
+  return variable(detail::from_braces("variable", rows), name);
+}
+
+template <class T>
+Variable<T> Tape<T>::variable(detail::BracedMatrices<T> matrices, std::string_view name) {
+  return variable(detail::from_braces("variable", matrices), name);
+}
+
+template <class T>
 Variable<T> Tape<T>::constant(const Array<T>& value, std::string_view name) {
   return leaf(value, Role::constant, name);
+}
+
+template <class T>
+Variable<T> Tape<T>::constant(detail::BracedRows<T> rows, std::string_view name) {
+  return constant(detail::from_braces("constant", rows), name);
+}
+
+template <class T>
+Variable<T> Tape<T>::constant(detail::BracedMatrices<T> matrices, std::string_view name) {
+  return constant(detail::from_braces("constant", matrices), name);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/braces.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -20,6 +21,10 @@ class Parameter {
 
   /// A parameter with the given initial value and, optionally, its name.
   explicit Parameter(Array<T> value, std::string name = {});
+
+  /// The same from rows in braces. Throws ShapeError unless they are equally long.
+  explicit Parameter(detail::BracedRows<T> rows, std::string name = {});
+  explicit Parameter(detail::BracedMatrices<T> matrices, std::string name = {});
 
   [[nodiscard]] const Array<T>& value() const { return value_; }
 

@@ -57,11 +57,17 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
   ~Tape() { state_->orphan(); }
 
-  /// A leaf with a gradient. The value is copied.
+  /// A leaf with a gradient. The value is copied. Rows in braces must be equally long, else
+  /// ShapeError.
   Variable<T> variable(const Array<T>& value, std::string_view name = {});
+  Variable<T> variable(detail::BracedRows<T> rows, std::string_view name = {});
+  Variable<T> variable(detail::BracedMatrices<T> matrices, std::string_view name = {});
 
-  /// A leaf without a gradient. The value is copied.
+  /// A leaf without a gradient. The value is copied. Rows in braces must be equally long, else
+  /// ShapeError.
   Variable<T> constant(const Array<T>& value, std::string_view name = {});
+  Variable<T> constant(detail::BracedRows<T> rows, std::string_view name = {});
+  Variable<T> constant(detail::BracedMatrices<T> matrices, std::string_view name = {});
 
   /// A use of a parameter: a leaf that reads the parameter's storage and whose gradient is added to
   /// the parameter's. Each call makes a leaf of its own, in the scopes that are open, so that uses
