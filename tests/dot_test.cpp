@@ -222,6 +222,8 @@ BOOST_AUTO_TEST_CASE(a_large_graph_is_cut_and_says_so) {
   BOOST_TEST(!has(node_line(text, last.index() - 8), "dotted"));
   draw(text);
   BOOST_TEST(count(to_dot(last), "tooltip=") == 400u);
+  BOOST_TEST(has(to_dot(last), "nslimit=4"));  // or Graphviz may need minutes
+  BOOST_TEST(!has(text, "nslimit"));
   const std::string all = to_dot(last, {.max_nodes = 1501});
   BOOST_TEST(has(all, "<b>start</b>"));
   BOOST_TEST(!has(all, "left out"));

@@ -45,3 +45,13 @@
   };
   return {check, "in " + range};
 }
+
+/// A probability that is not 0.
+[[nodiscard]] inline CLI::Validator positive_share() {
+  const auto check = [](const std::string& text) {
+    double number = 0;
+    const bool good = CLI::detail::lexical_cast(text, number) && number > 0 && number <= 1;
+    return good ? std::string() : "expects a number above 0, up to 1, not " + text;
+  };
+  return {check, "above 0, up to 1"};
+}

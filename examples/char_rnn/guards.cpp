@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 #include <tapestry/tapestry.hpp>
 
 namespace {
@@ -38,4 +40,17 @@ FolderLock::FolderLock(const std::string& folder)
 
 FolderLock::~FolderLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+void remove_what_was_left(const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    int process = 0, length = 0;
+    const bool ours = std::sscanf(name.c_str(), ".tapestry-%d-%*u.tmp%n", &process, &length) == 1 &&
+                      static_cast<std::size_t>(length) == name.size();
+    // Another program may be writing another file there.
+    if (ours && kill(process, 0) != 0 && errno == ESRCH)
+      std::filesystem::remove(entry.path(), ignored);
+  }
 }

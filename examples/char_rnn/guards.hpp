@@ -33,3 +33,6 @@ class FolderLock {
  private:
   int descriptor_;
 };
+
+/// Removes the unfinished checkpoints of processes that were killed while they wrote them.
+void remove_what_was_left(const std::string& folder);

@@ -95,7 +95,8 @@ void inspect(const InspectOptions& options) {
   const tp::Array<float> values = activations(checkpoint.model, tokens, options, shape);
   tp::save_activations(symbols, values, options.output,
                        {.title = shape.cell + " cells of layer " +
-                                 std::to_string(options.layer.value_or(shape.layers - 1)),
+                                 std::to_string(options.layer.value_or(shape.layers - 1)) +
+                                 (options.gate == "h" ? "" : ", " + options.gate),
                         .units = options.units});
   for (const std::size_t unit : options.units) list_places(symbols, values, unit);
   std::cout << symbols.size() << " tokens, " << shape.hidden << " units: " << options.output

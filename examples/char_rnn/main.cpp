@@ -47,7 +47,8 @@ void add_tokens(CLI::App* app, TrainingOptions& o) {
       "keep the most frequent ones, the others become <unk>; 0: all")
       ->check(whole())
       ->group("Text");
-  add(app, "--validation", o.validation, "share of the text, at its end, that is held out")
+  add(app, "--validation", o.validation,
+      "share of the text, at its end, that is held out; of a large one 500,000 tokens are read")
       ->check(between(0.0, 0.9))
       ->group("Text");
 }
@@ -83,7 +84,7 @@ void add_learning(CLI::App* app, TrainingOptions& o) {
       ->check(not_negative())
       ->group(group);
   add(app, "--evaluate-every", o.evaluate_every,
-      "steps between evaluations; 0: an epoch, at most 1000")
+      "steps between evaluations; 0: an epoch, from 10 to 1000 steps")
       ->check(whole())
       ->group(group);
   add(app, "--patience", o.patience, "evaluations without a gain before it stops; 0: goes on")
@@ -96,7 +97,7 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Learns a text");
   const auto o = std::make_shared<TrainingOptions>();
   const auto run = std::make_shared<RunOptions>();
-  CLI::Option* text = command->add_option("--text", o->text, "a file in UTF-8");
+  CLI::Option* text = command->add_option("--text", o->text, "what is learned: a file in UTF-8");
   add(command, "--output", run->output,
       "folder for checkpoints, metrics and the picture of losses");
   CLI::Option* resume = command->add_flag(
@@ -105,7 +106,8 @@ void add_train(CLI::App& app) {
       ->excludes(resume);
   add(command, "--seconds", run->seconds, "stop after this time, to be resumed; 0: at the end")
       ->check(not_negative());
-  add(command, "--threads", run->threads, "the results do not depend on it")->check(whole(1));
+  add(command, "--threads", run->threads, "that compute; the results do not depend on them")
+      ->check(whole(1));
   add_tokens(command, *o);
   add_model(command, *o);
   add_learning(command, *o);
@@ -138,7 +140,7 @@ void add_sample(CLI::App& app) {
           ->check(whole());
   CLI::Option* top_p = add(command, "--top-p", o->top_p,
                            "draw from the likeliest that have this probability together")
-                           ->check(between(0.0, 1.0));
+                           ->check(positive_share());
   CLI::Option* seed =
       command->add_option("--seed", o->seed, "of the draws [that of training]")->check(whole());
   CLI::Option* beam =
@@ -163,7 +165,7 @@ void add_inspect(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
-  add(command, "--output", o->output, "the page");
+  add(command, "--output", o->output, "the page, which has all units on a slider at its end");
   command->callback([=] { inspect(*o); });
 }
 
@@ -171,12 +173,13 @@ void add_graph(CLI::App& app) {
   CLI::App* command = app.add_subcommand("graph", "Draws the graph of the model");
   const auto o = std::make_shared<GraphOptions>();
   add_checkpoint(command, o->checkpoint);
-  add(command, "--steps", o->steps, "time steps")->check(whole(1));
+  add(command, "--steps", o->steps, "time steps; with many of them, --roll shows more")
+      ->check(whole(1));
   command->add_option("--prime", o->prime, "text that the model reads, one token more than steps");
   command->add_flag("--values", o->values, "print values");
   command->add_flag("--gradients", o->gradients, "print gradients of the loss");
   command->add_flag("--inside", o->inside, "draw all that fused ops stand for");
-  command->add_flag("--roll", o->roll, "draw steps that repeat each other once");
+  command->add_flag("--roll", o->roll, "draw steps that repeat each other once, of four or more");
   add(command, "--output", o->output, "the DOT file; the SVG stands beside it");
   command->callback([=] { graph(*o); });
 }

@@ -28,6 +28,8 @@ class MetricsLog {
   /// Adds a row and writes the file. Throws FileError; the row is then written with the next.
   void add(const Metrics& metrics);
 
+  [[nodiscard]] bool empty() const { return rows_.empty(); }
+
   /// Draws the losses against the steps, "loss.svg". Throws FileError, also without gnuplot.
   void draw() const;
 

@@ -56,6 +56,7 @@ class Trainer {
   [[nodiscard]] std::string path(const char* name) const { return run_.output + "/" + name; }
   [[nodiscard]] double loss_of(const tp::data::SequenceBatch& batch, Carry& carry);
   void step();
+  void read_batch();
   [[noreturn]] void explain(double loss, double norm, const tp::Generator::State& before);
   End loop(Progress& progress);
   void check_weights();
@@ -87,6 +88,7 @@ class Trainer {
   double seconds_before_ = 0;  // of the runs before this one
   std::uint64_t steps_before_ = 0;
   bool unsaved_ = false;
+  bool best_unsaved_ = false;
 };
 
 Trainer::Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens> text,
@@ -98,8 +100,9 @@ Trainer::Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens
       batches_(parts_.training, {.steps = options_.sequence, .batch = options_.batch}),
       optimizer_(make_optimizer(model_, options_)),
       total_(options_.steps ? options_.steps : options_.epochs * batches_.batches_per_epoch()),
-      every_(options_.evaluate_every ? options_.evaluate_every
-                                     : std::min<std::uint64_t>(batches_.batches_per_epoch(), 1000)),
+      every_(options_.evaluate_every
+                 ? options_.evaluate_every
+                 : std::clamp<std::uint64_t>(batches_.batches_per_epoch(), 10, 1000)),
       scheduler_(*optimizer_, make_schedule(options_.schedule, total_)) {}
 
 /// What a checkpoint holds; `evaluate` starts the means anew, but a run may stop between two.
@@ -127,7 +130,7 @@ void Trainer::step() {
   if (batches_.at_start()) carry_ = {};
   const tp::Generator::State before = tp::default_generator().state();
   after_ = carry_;
-  batches_.next(batch_);
+  read_batch();
   tape_.clear();
   optimizer_->zero_grad();
   const double loss = loss_of(batch_, after_);
@@ -142,6 +145,21 @@ void Trainer::step() {
   norm_.add(norm);
   shown_loss_.add(loss);
   unsaved_ = true;
+}
+
+/// A text that is changed meanwhile ends the run, which keeps what it has learned until then.
+void Trainer::read_batch() {
+  try {
+    batches_.next(batch_);
+  } catch (const tp::FileError& error) {
+    if (unsaved_) {
+      check_weights();
+      write("last.safetensors");
+    }
+    throw tp::FileError("train", "training stopped after step " + std::to_string(counters_.step) +
+                                     ": " + error.what() + ". What was learned until then is in " +
+                                     path("last.safetensors"));
+  }
 }
 
 /// Runs the step again, this time looking for the first number that is not finite.
@@ -217,7 +235,8 @@ void Trainer::evaluate(Progress& progress) {
   } catch (const tp::FileError& error) {
     progress.note(error.what());
   }
-  if (better && !save("best.safetensors", progress)) counters_.best = best_before;
+  best_unsaved_ = better && !save("best.safetensors", progress);
+  if (best_unsaved_) counters_.best = best_before;
   save("last.safetensors", progress);
 }
 
@@ -265,15 +284,25 @@ void Trainer::finish(End end) {
     check_weights();
     write("last.safetensors");
   }
-  if (!std::filesystem::exists(path("best.safetensors"))) write("best.safetensors");
+  const bool best_now = best_unsaved_ && end == End::done;  // nothing was learned since
+  if (best_now || !std::filesystem::exists(path("best.safetensors"))) write("best.safetensors");
   const std::string again = "char_rnn train --resume --output " + run_.output;
   if (end == End::interrupted && counters_.step < total_)
     std::cout << "Stopped after " << counters_.step << " of " << total_ << " steps; go on with\n  "
               << again << '\n';
+  if (steps_before_ == total_)
+    std::cout << "All " << total_
+              << " steps are done; for more of them begin anew, with more --epochs\n";
   if (end == End::early)
     std::cout << "Stopped early: no gain in " << counters_.without_gain << " evaluations\n";
   std::cout << "Checkpoints: " << path("best.safetensors") << " and " << path("last.safetensors")
-            << "\nMetrics: " << path("metrics.csv");
+            << '\n';
+  if (log_->empty()) {
+    std::cout << "No metrics yet: they are first taken after step " << std::min(every_, total_)
+              << '\n';
+    return;
+  }
+  std::cout << "Metrics: " << path("metrics.csv");
   try {
     log_->draw();
     std::cout << " and " << path("loss.svg") << '\n';
@@ -308,11 +337,12 @@ void prepare_folder(const RunOptions& run) {
   if (failure)
     throw tp::FileError("train",
                         "cannot make the folder '" + run.output + "': " + failure.message());
-  for (const char* name : {"last.safetensors", "best.safetensors"})
+  // Metrics alone are not of a run of ours, and would be lost.
+  for (const char* name : {"last.safetensors", "best.safetensors", "metrics.csv", "loss.svg"})
     if (std::filesystem::exists(folder / name) && !run.overwrite)
-      throw tp::FileError("train", "'" + run.output + "' holds a run already: go on with it by " +
-                                       "--resume, begin anew by --overwrite, or choose another " +
-                                       "--output");
+      throw tp::FileError(
+          "train", "'" + run.output + "' holds a run already (" + name + "): go on with it by " +
+                       "--resume, begin anew by --overwrite, or choose another " + "--output");
 }
 
 }  // namespace
@@ -322,6 +352,7 @@ void train(TrainingOptions options, const RunOptions& run) {
   tp::seed(options.seed);
   if (run.resume) {
     const FolderLock lock(run.output);
+    remove_what_was_left(run.output);
     CheckpointInfo info = read_info(run.output + "/last.safetensors");
     if (!options.text.empty()) info.options.text = options.text;
     auto text = std::make_shared<const tp::data::TextTokens>(info.options.text, info.vocabulary);
@@ -344,5 +375,6 @@ void train(TrainingOptions options, const RunOptions& run) {
   Trainer trainer({std::move(options), std::move(vocabulary), fingerprint}, std::move(text), run);
   prepare_folder(run);
   const FolderLock lock(run.output);
+  remove_what_was_left(run.output);
   trainer.run();
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -247,6 +248,50 @@ BOOST_AUTO_TEST_CASE(a_run_is_neither_mixed_nor_lost) {
   BOOST_TEST((numbers(place.best) == numbers(place.last)));
 }
 
+BOOST_AUTO_TEST_CASE(a_text_that_is_touched_ends_the_run_which_keeps_what_it_has_learned) {
+  const Place straight(400), touched(400);
+  const Words more{"--steps", "10000", "--evaluate-every", "10000"};
+  BOOST_TEST(char_rnn(straight.training(more)).code == 0);
+  const tp::test::Running running(command(touched.training(more)));
+  running.wait_for("step 1/");
+  fs::last_write_time(touched.text, fs::file_time_type::clock::now() + std::chrono::hours(1));
+  const Outcome outcome = running.wait();
+  BOOST_TEST(outcome.code == 1);
+  BOOST_TEST(is_one_line(outcome.error), outcome.error);
+  for (const std::string part : {"training stopped after step", "text.txt", "last.safetensors"})
+    BOOST_TEST(has(outcome.error, part), outcome.error);
+  BOOST_TEST(numbers(touched.last).at("counters.step") != std::string(8, '\0'));
+  BOOST_TEST(char_rnn({"train", "--resume", "--output", touched.run}).code == 0);
+  check_same_run(straight, touched);
+}
+
+BOOST_AUTO_TEST_CASE(says_when_there_is_nothing_to_show_or_to_do) {
+  const Place place;
+  const Outcome stopped = char_rnn(place.training({"--evaluate-every", "30", "--seconds", "1e-9"}));
+  BOOST_TEST(has(stopped.output, "first taken after step 30"), stopped.output);
+  BOOST_TEST(!has(stopped.output, "metrics.csv"), stopped.output);
+
+  // Of two processes that were killed while they saved, one still lives as far as one can tell.
+  const std::string dead = place.run + "/.tapestry-2147483647-3.tmp";
+  const std::string alive = place.run + "/.tapestry-" + std::to_string(getpid()) + "-3.tmp";
+  for (const std::string& left : {dead, alive}) write_bytes(left, "half");
+  const Words again{"train", "--resume", "--output", place.run};
+  BOOST_TEST(has(char_rnn(again).output, "metrics.csv"));
+  BOOST_TEST(!fs::exists(dead));
+  BOOST_TEST(fs::exists(alive));
+  BOOST_TEST(has(char_rnn(again).output, "All 40 steps are done"));
+}
+
+BOOST_AUTO_TEST_CASE(metrics_that_are_not_of_a_run_are_not_lost) {
+  const Place place;
+  fs::create_directory(place.run);
+  write_bytes(place.run + "/metrics.csv", "mine");
+  const Outcome outcome = char_rnn(place.training());
+  BOOST_TEST(outcome.code == 1);
+  BOOST_TEST(has(outcome.error, "metrics.csv"), outcome.error);
+  BOOST_TEST(read_bytes(place.run + "/metrics.csv") == "mine");
+}
+
 BOOST_AUTO_TEST_CASE(two_processes_do_not_train_in_one_folder) {
   const Place place;
   const tp::test::Running first(command(place.training({"--steps", "100000000"})));
@@ -283,6 +328,7 @@ BOOST_AUTO_TEST_CASE(options_that_make_no_sense_are_refused) {
   const std::vector<std::pair<Words, std::string>> cases{
       {{"sample", place.best, "--top-k", "-1"}, "--top-k"},
       {{"sample", place.best, "--length", "-1"}, "--length"},
+      {{"sample", place.best, "--top-p", "0", "--prime", "She"}, "--top-p"},
       {{"sample", place.best, "--beam", "2", "--temperature", "0.5"}, "--temperature excludes"},
       {{"inspect", place.best, "--text", place.text, "--unit", "8"}, "no unit 8"},
       {{"inspect", place.best, "--text", place.text, "--unit", "-1"}, "--unit"},

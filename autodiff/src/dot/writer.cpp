@@ -21,6 +21,9 @@ namespace {
 constexpr std::string_view graph_style =
     "newrank=true, nodesep=0.16, ranksep=0.26, pad=0.2, fontname=\"Helvetica,Arial,sans-serif\", "
     "fontsize=11, fontcolor=\"#3D4753\"";
+// Of so many nodes Graphviz would seek the very best places for minutes.
+constexpr std::size_t many_boxes = 200;
+constexpr const char* bounded_work = ", nslimit=4, nslimit1=4";
 constexpr std::string_view node_style =
     "shape=box, style=\"rounded,filled\", fillcolor=\"#FFFFFF\", color=\"#6B7785\", "
     "fontname=\"Helvetica,Arial,sans-serif\", fontsize=12, fontcolor=\"#1F2933\", "
@@ -60,7 +63,7 @@ class Writer {
     line("digraph tapestry {");
     ++depth_;
     line("graph [rankdir=" + std::string(drawing_.to_the_right ? "LR" : "TB") + ", " +
-         std::string(graph_style) + "]");
+         std::string(graph_style) + (drawing_.boxes.size() > many_boxes ? bounded_work : "") + "]");
     line("node [" + std::string(node_style) + "]");
     line("edge [" + std::string(edge_style) + "]");
     clusters();
