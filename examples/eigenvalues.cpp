@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Why gradients vanish or explode ("Deep Dive on RNNs"): an RNN without input and nonlinearity
-// multiplies its state by W at each step, h_t = W^t h_0 = Q L^t Q^T h_0. So the component of h_0
-// along each eigenvector of W is multiplied by its eigenvalue, again and again.
+// multiplies its state by W at each step, h_t = W^t h_0 = Q Λ^t Q^T h_0 for a symmetric
+// W = Q Λ Q^T (the slides lost the second transpose). So the component of h_0 along each
+// eigenvector of W is multiplied by its eigenvalue, again and again.
 #include <tapestry/study.hpp>
 #include <tapestry/tapestry.hpp>
 
@@ -28,7 +29,7 @@ const Array q{
     {1 / 3.0, -2 / 3.0, -2 / 3.0}, {-2 / 3.0, 1 / 3.0, -2 / 3.0}, {-2 / 3.0, -2 / 3.0, 1 / 3.0}};
 const Array h0{{1, -2, 0.5}};
 
-/// Q L^t Q^T.
+/// Q Λ^t Q^T.
 Array power(const std::vector<double>& eigenvalues, double t) {
   Array w = Array::from_shape({n, n});
   w.fill(0);
@@ -46,38 +47,46 @@ double difference(const auto& a, const auto& b) {
   return largest;
 }
 
-/// Runs h' = W h, prints the components along the eigenvectors, and asks the tape for dh_t/dh_0.
-std::vector<tp::Curve> linear(const std::vector<double>& eigenvalues, Claims& claims) {
-  tp::Tape<double> tape;
+using States = std::vector<tp::StateAt<double>>;
+
+/// h' = W h.
+States run(tp::Tape<double>& tape, const std::vector<double>& eigenvalues) {
   const auto w = tape.constant(power(eigenvalues, 1), "W");
-  std::vector<tp::StateAt<double>> states{{0, {tape.variable(h0, "h0")}}};
+  States states{{0, {tape.variable(h0, "h0")}}};
   for (std::size_t t = 1; t <= steps; ++t)
     states.push_back(
         {static_cast<std::int64_t>(t), {matmul(states.back().parts[0], w, {.transpose_b = true})}});
+  return states;
+}
 
+/// Q^T h, the components along the eigenvectors.
+std::vector<double> components(const Array& h) {
+  std::vector<double> along(n);
+  for (std::size_t k = 0; k < n; ++k)
+    for (std::size_t i = 0; i < n; ++i) along[k] += q(i, k) * h(0, i);
+  return along;
+}
+
+/// Prints the components of h_t, and compares them with powers of the eigenvalues.
+std::vector<tp::Curve> show_components(const States& states, const std::vector<double>& eigenvalues,
+                                       Claims& claims) {
   std::cout << "Eigenvalues " << fixed(eigenvalues[0], 1) << ", " << fixed(eigenvalues[1], 1)
             << ", " << fixed(eigenvalues[2], 1) << ":\n   t   along q1   along q2   along q3   "
             << "share of q1 in |h_t|\n";
   std::vector<tp::Curve> lines(n);
+  const std::vector<double> start = components(h0);
   bool as_powers = true;
   double share = 0;
   for (std::size_t t = 0; t <= steps; ++t) {
-    std::vector<double> along(n);
-    double square = 0;
+    const std::vector<double> along = components(states[t].parts[0].value());
     for (std::size_t k = 0; k < n; ++k) {
-      double start = 0;
-      for (std::size_t i = 0; i < n; ++i) {
-        along[k] += q(i, k) * states[t].parts[0].value()(0, i);
-        start += q(i, k) * h0(0, i);
-      }
-      const double expected = std::pow(eigenvalues[k], static_cast<double>(t)) * start;
+      const double expected = std::pow(eigenvalues[k], static_cast<double>(t)) * start[k];
       as_powers &= std::abs(along[k] - expected) < 1e-12 * (1 + std::abs(expected));
-      square += along[k] * along[k];
       lines[k].name = "eigenvalue " + fixed(eigenvalues[k], 1);
       lines[k].x.push_back(static_cast<double>(t));
       lines[k].y.push_back(std::abs(along[k]));
     }
-    share = std::abs(along[0]) / std::sqrt(square);
+    share = std::abs(along[0]) / std::hypot(along[0], along[1], along[2]);
     if (t > 2 && t != 5 && t % 10 != 0) continue;
     std::cout << column(std::to_string(t), -4);
     for (const double component : along) std::cout << column(fixed(component, 5), -11);
@@ -85,13 +94,31 @@ std::vector<tp::Curve> linear(const std::vector<double>& eigenvalues, Claims& cl
   }
   claims.check(as_powers, "each component is its eigenvalue's power times what it was");
   claims.check(share > 0.99, "what does not point along the largest is lost");
+  return lines;
+}
+
+/// Asks the tape for dh_t/dh_0, and what the steps do to the gradient of |h_t|^2.
+void ask_the_tape(const States& states, const std::vector<double>& eigenvalues, Claims& claims) {
   const Array jacobian = tp::state_jacobian(states.back(), states.front());
   claims.check(difference(jacobian, power(eigenvalues, steps)) < 1e-11,
                "by the tape, dh_t/dh_0 is W^t");
-  const auto spectrum = tp::state_spectrum(states);
+  const auto spectrum = tp::state_spectrum(states, {.loss = sum(square(states.back().parts[0]))});
   claims.check(std::abs(spectrum.steps[0].spectral_radius - eigenvalues[0]) < 1e-12,
                "the largest |eigenvalue| of a step of the state is that of W");
+  bool as_logs = true;
+  for (std::size_t k = 0; k < n; ++k)
+    as_logs &= std::abs(spectrum.exponents[k] - std::log(eigenvalues[k])) < 1e-12;
+  claims.check(as_logs, "the Lyapunov exponents are the logarithms of the eigenvalues");
+  claims.check(std::abs(spectrum.realised - std::log(eigenvalues[0])) < 1e-3,
+               "the gradient of |h_t|^2 goes at the rate of the largest");
   std::cout << "  " << spectrum.verdict() << "\n\n";
+}
+
+std::vector<tp::Curve> linear(const std::vector<double>& eigenvalues, Claims& claims) {
+  tp::Tape<double> tape;
+  const States states = run(tape, eigenvalues);
+  std::vector<tp::Curve> lines = show_components(states, eigenvalues, claims);
+  ask_the_tape(states, eigenvalues, claims);
   return lines;
 }
 

@@ -6,7 +6,6 @@
 #include <tapestry/tapestry.hpp>
 
 #include <cmath>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "adding.hpp"
+#include "html.hpp"
 #include "text.hpp"
 #include "training.hpp"
 
@@ -94,69 +94,79 @@ std::string scientific(double x) {
 }
 
 std::string table_of(const std::vector<Finding>& findings) {
-  std::string html =
-      "<table><tr><th>model</th><th>mean squared error</th><th>gradient left at the first "
-      "step</th><th>verdict on the way back through its states</th></tr>\n";
+  std::vector<std::vector<std::string>> rows{{"model", "mean squared error",
+                                              "gradient left at the first step",
+                                              "verdict on the way back through its states"}};
   for (const Finding& f : findings)
-    html += "<tr><td>" + f.name + "</td><td>" + fixed(f.error, 4) + "</td><td>" +
-            scientific(f.left_at_the_start()) + "</td><td>" + f.spectrum.verdict() + "</td></tr>\n";
-  return html + "</table>\n";
+    rows.push_back(
+        {f.name, fixed(f.error, 4), scientific(f.left_at_the_start()), f.spectrum.verdict()});
+  return html_table(rows);
 }
 
-/// Gnuplot's SVG without what may only stand at the beginning of a file.
-std::string figure(const std::string& svg, const std::string& caption) {
-  return "<figure>" + svg.substr(svg.find("<svg")) + "<figcaption>" + caption +
-         "</figcaption></figure>\n";
+std::vector<tp::NamedTable> tables_of(const std::vector<Finding>& findings) {
+  std::vector<tp::NamedTable> tables;
+  for (const Finding& f : findings) tables.push_back({f.name, f.at_the_end});
+  return tables;
 }
 
-void write_page(const std::vector<Finding>& findings, const std::string& path) {
-  std::vector<tp::NamedTable> curves;
-  std::vector<tp::NamedSpectrum> spectra;
-  for (const Finding& f : findings) {
-    curves.push_back({f.name, f.at_the_end});
-    spectra.push_back({f.name, f.spectrum});
-  }
-  tp::save_lag_curve(curves, "gradient_lags.svg");
+std::vector<tp::NamedSpectrum> spectra_of(const Finding& rnn, const Finding& lstm) {
+  return {{rnn.name, rnn.spectrum}, {lstm.name, lstm.spectrum}};
+}
+
+void save_pictures(const std::vector<Finding>& findings) {
+  tp::save_lag_curve(tables_of(findings), "gradient_lags.svg");
   tp::save_heat_map(findings[1].at_every_step, "gradient_times_rnn.svg");
   tp::save_heat_map(findings[3].at_every_step, "gradient_times_lstm.svg");
-  tp::save_spectrum({spectra[1], spectra[3]}, "gradient_spectrum.svg");
-  std::ofstream page(path);
-  page << R"(<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Why an LSTM remembers and an RNN forgets</title>
-<style>
-body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #1F2933; max-width: 62rem;
-       margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse; font-size: .9rem }
-td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #E3E8EE }
-figure { margin: 1rem 0 } figcaption { color: #52606D; font-size: .85rem; max-width: 46rem }
-svg { max-width: 100%; height: auto } .row { display: flex; gap: 1rem } .row figure { flex: 1 }
-</style></head><body>
-<h1>Why an LSTM remembers and an RNN forgets</h1>
-<p>Of fifty random numbers two are marked, one in each half. After the last step the network has to
-say their sum. Whoever always says 1 is wrong by 0.167 on average of squares; to do better, the
-error at the end must reach the step at which a number was read.</p>
-)" << table_of(findings)
-       << "<h2>How much of the error reaches a step</h2>\n"
-       << figure(tp::lag_curve_svg(curves),
-                 "Left: norm of the gradient of the loss after the last step, by the use of the "
-                 "input weights so many steps before. A straight line is a geometric decay. Right: "
-                 "what gradients lose that are cut off after K steps.")
-       << "<h2>Loss time by use time</h2>\n<p>Row t: the loss if the sum were asked for after step "
-          "t. Column k: the use of the input weights at step k.</p>\n<div class=\"row\">"
-       << figure(tp::heat_map_svg(findings[1].at_every_step, tp::HeatMapOf::log_norm,
-                                  {.title = findings[1].name}),
-                 "The trained RNN looks a few steps back.")
-       << figure(tp::heat_map_svg(findings[3].at_every_step, tp::HeatMapOf::log_norm,
-                                  {.title = findings[3].name}),
-                 "The trained LSTM looks back to the beginning, at the marked steps most.")
-       << "</div>\n<h2>What one step does to gradients</h2>\n"
-       << figure(tp::spectrum_svg({spectra[1], spectra[3]}),
-                 "Left: singular values of each step's Jacobian, and its spectral radius. Right: "
-                 "Lyapunov exponents. The LSTM has some close to 0: along these directions "
-                 "gradients neither vanish nor explode.")
-       << "</body></html>\n";
-  if (!page.flush()) throw std::runtime_error("cannot write " + path);
+  tp::save_spectrum(spectra_of(findings[1], findings[3]), "gradient_spectrum.svg");
+}
+
+/// Loss time by use time, and how far back it goes.
+std::string heat_map(const Finding& f) {
+  const std::string svg =
+      tp::heat_map_svg(f.at_every_step, tp::HeatMapOf::log_norm, {.title = f.name});
+  return html_figure(svg, "After the last step, the first has " +
+                              scientific(f.left_at_the_start()) +
+                              " of the gradient that the last has.");
+}
+
+std::string largest_exponent(const Finding& f) {
+  return f.name + " " + fixed(f.spectrum.exponents.front(), 3);
+}
+
+std::string spectrum(const Finding& rnn, const Finding& lstm) {
+  return html_figure(tp::spectrum_svg(spectra_of(rnn, lstm)),
+                     "Left: singular values of each step's Jacobian, and its spectral radius. "
+                     "Right: Lyapunov exponents, the rates of all steps together. No gradient "
+                     "grows faster than by the largest: " +
+                         largest_exponent(rnn) + ", " + largest_exponent(lstm) +
+                         ". At 0 it would neither vanish nor explode.");
+}
+
+constexpr const char* the_task =
+    R"(<p>Of fifty random numbers two are marked, one in each half. After the last step the network
+has to say their sum. Whoever always says 1 is wrong by 0.167 on average of squares; to do better,
+the error at the end must reach the step at which a number was read.</p>
+)";
+constexpr const char* about_lags =
+    "Left: norm of the gradient of the loss after the last step, by the use of the input weights "
+    "so many steps before. A straight line is a geometric decay. Right: what gradients lose that "
+    "are cut off after K steps.";
+constexpr const char* about_times =
+    R"(<p>Row t: the loss if the sum were asked for after step t. Column k: the use of the input
+weights at step k. A model that looks a few steps back has a diagonal, one that looks back to the
+marked steps has columns.</p>
+)";
+
+void write_page(const std::vector<Finding>& findings, const std::string& path) {
+  const Finding& rnn = findings[1];
+  const Finding& lstm = findings[3];
+  std::string body = the_task + table_of(findings);
+  body += "<h2>How much of the error reaches a step</h2>\n" +
+          html_figure(tp::lag_curve_svg(tables_of(findings)), about_lags);
+  body += "<h2>Loss time by use time</h2>\n" +
+          (about_times + html_row({heat_map(rnn), heat_map(lstm)}));
+  body += "<h2>What one step does to gradients</h2>\n" + spectrum(rnn, lstm);
+  write_html(path, "Why an LSTM remembers and an RNN forgets", body);
 }
 
 void run(const TrainingOptions& options) {
@@ -185,6 +195,7 @@ void run(const TrainingOptions& options) {
     std::cout << f.name << ": " << (f.learned() ? "adds" : "does not add") << ", error "
               << fixed(f.error, 4) << ", gradient left at the first step "
               << scientific(f.left_at_the_start()) << "\n  " << f.spectrum.verdict() << '\n';
+  save_pictures(findings);
   write_page(findings, "vanishing_gradients.html");
   std::cout << "Drawn in vanishing_gradients.html, its pictures also in gradient_*.svg\n";
 }

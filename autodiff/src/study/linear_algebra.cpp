@@ -21,12 +21,4 @@ double spectral_radius(const Array<double>& matrix) {
   return radius;
 }
 
-std::vector<double> orthonormalise(Array<double>& matrix) {
-  const auto [q, r] = xt::linalg::qr(matrix);
-  std::vector<double> growth(matrix.shape()[1]);
-  for (std::size_t i = 0; i < growth.size(); ++i) growth[i] = std::log(std::abs(r(i, i)));
-  matrix = q;
-  return growth;
-}
-
 }  // namespace tapestry::detail

@@ -13,7 +13,4 @@ std::vector<double> singular_values(const Array<double>& matrix);
 /// The largest absolute value of an eigenvalue of a square matrix.
 double spectral_radius(const Array<double>& matrix);
 
-/// Replaces the columns of a square matrix by orthonormal ones, Q of Q R, and returns log |R_ii|.
-std::vector<double> orthonormalise(Array<double>& matrix);
-
 }  // namespace tapestry::detail

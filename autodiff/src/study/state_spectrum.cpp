@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <numbers>
 #include <numeric>
 
-#include "kernels/gemm.hpp"
 #include "study/linear_algebra.hpp"
+#include "study/long_product.hpp"
 #include "study/sweep.hpp"
 #include "study/uses.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -139,7 +140,12 @@ class StateLink {
 };
 
 double norm_of(const std::vector<double>& x) {
-  return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
+  double largest = 0;
+  for (const double value : x) largest = std::max(largest, std::abs(value));
+  if (largest == 0) return 0;
+  double squares = 0;  // which neither overflow nor vanish
+  for (const double value : x) squares += (value / largest) * (value / largest);
+  return largest * std::sqrt(squares);
 }
 
 void scale_to_one(std::vector<double>& x) {
@@ -205,10 +211,7 @@ class SpectrumBuilder {
 
   void walk() {
     const std::size_t n = spectrum_.size;
-    Array<double> q = Array<double>::from_shape({n, n});
-    q.fill(0);
-    for (std::size_t i = 0; i < n; ++i) q(i, i) = 1;
-    spectrum_.exponents.assign(n, 0);
+    detail::LongProduct product(n);
     for (std::size_t i = 1; i < states_.size(); ++i) {
       StateLink<T> link(op, states_[i], states_[i - 1], options_.sequence);
       if (link.rows() != n || link.columns() != n)
@@ -216,23 +219,19 @@ class SpectrumBuilder {
                                  " and " + std::to_string(states_[i].time) + " have " +
                                  std::to_string(link.columns()) + " and " +
                                  std::to_string(link.rows()) + " numbers");
-      describe(spectrum_.steps[i - 1], states_[i].time, link.jacobian(), q);
+      Array<double> j = link.jacobian();
+      product.multiply(j);
+      describe(spectrum_.steps[i - 1], states_[i].time, std::move(j));
     }
+    spectrum_.exponents = product.log_singular_values();
     for (double& exponent : spectrum_.exponents)
       exponent /= static_cast<double>(spectrum_.steps.size());
-    std::ranges::sort(spectrum_.exponents, std::greater<>());
   }
 
-  void describe(StateStep& step, std::int64_t time, Array<double> j, Array<double>& q) {
-    const std::size_t n = spectrum_.size;
+  void describe(StateStep& step, std::int64_t time, Array<double> j) {
     step.time = time;
     step.singular_values = detail::singular_values(j);
     if (options_.eigenvalues) step.spectral_radius = detail::spectral_radius(j);
-    Array<double> next = Array<double>::from_shape({n, n});
-    detail::gemm(false, false, n, n, n, j.data(), q.data(), next.data(), false);
-    const std::vector<double> growth = detail::orthonormalise(next);
-    q = next;
-    for (std::size_t i = 0; i < n; ++i) spectrum_.exponents[i] += growth[i];
     if (options_.keep_jacobians) step.jacobian = std::move(j);
   }
 
@@ -297,7 +296,7 @@ double step_bound(const Array<T>& weight, double slope) {
   if (weight.dimension() != 2 || weight.size() == 0)
     throw ShapeError("step_bound", "weights " + Shape(weight.shape()).str() +
                                        " must have shape (n, m), neither of them 0");
-  Array<double> matrix = Array<double>::from_shape(weight.shape());
+  Array<double> matrix = Array<double>::from_shape({weight.shape()[0], weight.shape()[1]});
   std::copy(weight.begin(), weight.end(), matrix.begin());
   return slope * detail::singular_values(matrix).front();
 }
@@ -321,21 +320,23 @@ std::string StateSpectrum::verdict() const {
     std::snprintf(text, sizeof text, "%.3g", x);
     return std::string(text);
   };
+  const std::string exponent = "largest Lyapunov exponent " + number(exponents.front()) + ")";
+  if (realised == -std::numeric_limits<double>::infinity())
+    return "vanishing: nothing of the gradient arrives (" + exponent;
   std::string line;
   switch (flow()) {
     case GradientTrend::vanishing:
-      line = "vanishing: gradients halve every " + number(half_life()) + " steps";
+      line = "vanishing: the gradient halves every " + number(half_life()) + " steps";
       break;
     case GradientTrend::stable:
-      line = "stable: gradients change by less than a factor of 2 over " +
+      line = "stable: the gradient changes by less than a factor of 2 over " +
              std::to_string(steps.size()) + " steps";
       break;
     case GradientTrend::exploding:
-      line = "exploding: gradients double every " + number(half_life()) + " steps";
+      line = "exploding: the gradient doubles every " + number(half_life()) + " steps";
       break;
   }
-  return line + " (rate " + number(realised) + " per step, largest Lyapunov exponent " +
-         number(exponents.front()) + ")";
+  return line + " (rate " + number(realised) + " per step, " + exponent;
 }
 
 template std::vector<StateAt<float>> find_states(const Variable<float>&,

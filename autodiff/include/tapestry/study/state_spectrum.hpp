@@ -5,7 +5,7 @@
 //   tape.set_primitive(true);
 //   const auto output = lstm(x).output;
 //   const auto spectrum = state_spectrum(find_states(output, {"h", "c"}));
-//   std::cout << spectrum.verdict() << '\n';  // vanishing: gradients halve every 3.1 steps ...
+//   std::cout << spectrum.verdict() << '\n';  // vanishing: the gradient halves every 3.1 steps ...
 //
 // The state s_t is all that is carried: h for an RNN or GRU, h and c for an LSTM (dh_t / dh_{t-1}
 // alone is not the step of an LSTM), of all layers. Letters: n numbers in the state of one
@@ -86,20 +86,31 @@ struct StateSpectrum {
   std::size_t size = 0;          ///< n
   std::vector<StateStep> steps;  ///< in the order of computation; one fewer than states
 
-  /// Finite-time Lyapunov exponents in 1 / step, descending: means of log |R_ii| for Q R = J_t
-  /// Q_prev (Benettin et al. 1980; for RNNs Vogt et al. 2020, Engelken 2023).
+  /// Finite-time Lyapunov exponents in 1 / step, descending: log(σ_i) / T for the singular values
+  /// σ_i of the product P = J_T ... J_1 of all T steps, which tend to the Lyapunov exponents
+  /// (Oseledets 1968). They do not depend on where a gradient comes from: none grows faster than by
+  /// the first or slower than by the last. For h' = W h they tend to the log |eigenvalue| of W, and
+  /// are these for every T when W is normal; for one step they are log(σ_i) of J_1. The usual means
+  /// of log |R_ii| for Q R = J_t Q_prev (Benettin et al. 1980; for RNNs Vogt et al. 2020, Engelken
+  /// 2023) have the same limits, but over few steps depend on the Q they start from. A direction
+  /// that is lost, as where ReLU is 0, has -infinity; what a step shortens to below n ε of the norm
+  /// of J_t counts as lost.
   std::vector<double> exponents;
 
-  /// The rate, 1 / step, at which the gradient that was followed grew or decayed.
+  /// The rate, 1 / step, at which the gradient u that was followed grew or decayed on its way,
+  /// log(|Pᵀ u| / |u|) / T: between the last exponent and the first, depending on u. If only a
+  /// cosine c of u is along the strongest direction, it is about log(1 / c) / T below the first.
+  /// -infinity when nothing arrives.
   double realised = 0;
 
-  /// Steps in which gradients halve (or double, when exploding), log(2) / |realised|.
+  /// Steps in which this gradient halves (or doubles, when exploding), log(2) / |realised|.
   [[nodiscard]] double half_life() const;
 
-  /// Stable where gradients change by less than a factor of 2 over all steps.
+  /// Stable where this gradient changes by less than a factor of 2 over all steps.
   [[nodiscard]] GradientTrend flow() const;
 
-  /// One line: the flow, its half-life, the rate and the largest exponent.
+  /// One line on the gradient that was followed, and the most that another could do: the flow, its
+  /// half-life, the rate and the largest exponent.
   [[nodiscard]] std::string verdict() const;
 };
 
