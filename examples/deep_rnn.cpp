@@ -21,9 +21,7 @@ namespace tp = tapestry;
 
 namespace {
 
-// The first symbols of the vocabulary.
-constexpr std::int64_t start = 0;
-constexpr std::int64_t end = 1;
+constexpr std::int64_t end = 0;  // the first symbol of the vocabulary
 
 struct Data {
   std::size_t symbols = 0;
@@ -34,7 +32,7 @@ struct Data {
 Data read() {
   const auto titles = read_lines(TAPESTRY_EXAMPLES "/titles.txt");
   const std::string text = std::accumulate(titles.begin(), titles.end(), std::string());
-  const auto vocabulary = tp::data::Vocabulary::of_characters(text, {.special = {"START", "END"}});
+  const auto vocabulary = tp::data::Vocabulary::of_characters(text, {.special = {"END"}});
   Data data{vocabulary.size(), {}, {}};
   const Sequences all = encoded(titles, vocabulary, end);
   for (std::size_t i = 0; i < all.size(); ++i)
@@ -46,9 +44,11 @@ Data read() {
 tp::Curve train(const Data& data, std::size_t layers, std::size_t hidden,
                 const TrainingOptions& options) {
   tp::seed(options.seed);
+  const auto start = static_cast<std::int64_t>(data.symbols);  // is read, and never said
   TokenModel<tp::layers::RNN<>> model(
-      data.symbols,
-      tp::layers::RNNOptions<float>{.input_size = 32, .hidden_size = hidden, .num_layers = layers});
+      data.symbols + 1,
+      tp::layers::RNNOptions<float>{.input_size = 32, .hidden_size = hidden, .num_layers = layers},
+      data.symbols);
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
   const auto loss = [&](const tp::data::PaddedBatch& batch) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Several integers at each step as one token ("Neural iPad Band" of "Deep Dive on RNNs"): a note is
 // its pitch, duration and velocity, encoded as one number that keeps their order, so that a model
-// of tokens makes music. Whatever it draws is a note, as every token stands for exactly one.
+// of tokens makes music. In the document the integers of a step are one for each performer of the
+// band; here they are the three of one note, and the encoding is the same. Whatever the model draws
+// is END or exactly one note.
 #include <tapestry/tapestry.hpp>
 
 #include <cmath>

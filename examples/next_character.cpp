@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The character model of "Deep Dive on RNNs": it reads 30 characters and says which comes next,
-// with a loss on the last step only. Then it writes: S draws a character from what it says, which
-// is read in turn. Always taking the likeliest (temperature 0) ends in a circle, which is measured.
+// with a loss on the last step only. Then it writes: S, a sample of the distribution that it gives
+// for the next character, is read in turn. Always taking the likeliest (temperature 0) ends in a
+// circle. Measured are how much of the text repeats itself, and how much is copied from what the
+// model has learned.
 #include <tapestry/tapestry.hpp>
 
 #include <algorithm>
@@ -10,8 +12,11 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
+#include <numeric>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "claims.hpp"
 #include "draw_curves.hpp"
@@ -50,12 +55,49 @@ double repeated(const std::string& text) {
   return static_cast<double>(again) / static_cast<double>(text.size() - piece + 1);
 }
 
+/// The share of pieces of the text that occur in `source`.
+double copied(const std::string& text, const std::string& source) {
+  std::size_t found = 0;
+  for (std::size_t i = 0; i + piece <= text.size(); ++i)
+    found += source.find(text.substr(i, piece)) != std::string::npos;
+  return static_cast<double>(found) / static_cast<double>(text.size() - piece + 1);
+}
+
+/// After how many characters the same 30 come again; 0 if they do not.
+std::size_t period(const std::string& text) {
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i + window <= text.size(); ++i) {
+    const auto [place, fresh] = places.try_emplace(text.substr(i, window), i);
+    if (!fresh) return i - place->second;
+  }
+  return 0;
+}
+
 using Model = TokenModel<tp::layers::LSTM<>>;
 
 /// What comes next after each column of `x` (30, B): logits (B, V).
 auto next(Model& model, tp::Tape<>& tape, const tp::Indices& x) {
   const auto output = model.layer(model.embed(tape, x)).output;
   return model.head(select(output, 0, -1));
+}
+
+/// What the model finds likeliest after the 30 characters of the text that are shown.
+void show_likeliest(Model& model, const tp::data::Vocabulary& symbols, const tp::Indices& text) {
+  tp::Tape tape;
+  tp::Indices x = tp::Indices::from_shape({window, 1});
+  for (std::size_t t = 0; t < window; ++t) x(t, 0) = text(text.size() / 2 + t);
+  const auto probabilities = softmax(next(model, tape, x));  // (1, V)
+  const auto p = [&](std::int64_t token) { return probabilities.value()(0, token); };
+  std::vector<std::int64_t> order(symbols.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p(a) > p(b); });
+  std::cout << "After this X it expects";
+  for (std::size_t k = 0; k < 5; ++k) {
+    const std::string& symbol = symbols.symbol(order[k]);
+    std::cout << (k > 0 ? "," : "") << " \"" << (symbol == "\n" ? "\\n" : symbol) << "\" "
+              << fixed(p(order[k]), 2);
+  }
+  std::cout << '\n';
 }
 
 /// Writes on after 30 characters of the text, once for each temperature, side by side.
@@ -81,19 +123,11 @@ std::array<std::string, temperatures.size()> write(Model& model,
   return texts;
 }
 
-void run(const TrainingOptions& options) {
-  const std::string text = read_text();
-  const auto symbols = tp::data::Vocabulary::of_characters(text);
-  const tp::Indices tokens = symbols.encode(text);
-  const std::string simon = "My cat is named Simon";
-  show_cut(simon, simon.size() - 1);
-  std::cout << "and of " << tokens.size() << " characters that it learns from:\n";
-  show_cut(text.substr(text.size() / 2), window);
-
+/// Trains on snippets of the text; prints the loss at the end.
+Model train(const tp::Indices& tokens, std::size_t symbols, const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
-  Model model(symbols.size(),
-              tp::layers::LSTMOptions{.input_size = 32, .hidden_size = options.hidden});
+  Model model(symbols, tp::layers::LSTMOptions{.input_size = 32, .hidden_size = options.hidden});
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
   tp::Indices x = tp::Indices::from_shape({window, options.batch});
@@ -109,26 +143,53 @@ void run(const TrainingOptions& options) {
     const double now = update(softmax_cross_entropy(next(model, tape, x), y), adam);
     loss = step == 0 ? now : 0.98 * loss + 0.02 * now;
   }
-  std::cout << "Loss after " << options.steps << " steps: " << fixed(loss, 2) << " nats\n\n"
-            << "temperature  repeated  what it writes\n";
-  const auto texts = write(model, symbols, tokens, options.seed);
-  std::array<double, temperatures.size()> shares{};
+  std::cout << "Loss after " << options.steps << " steps: " << fixed(loss, 2) << " nats\n";
+  return model;
+}
+
+/// Measures what was written at each temperature.
+void study(const std::array<std::string, temperatures.size()>& texts, const std::string& text) {
+  std::cout << "\ntemperature  repeated  copied  what it writes\n";
+  const std::vector<double> x_axis(temperatures.begin(), temperatures.end());
+  tp::Curve repetition{.name = "repeats itself", .x = x_axis};
+  tp::Curve copying{.name = "copied from the training text", .x = x_axis};
   for (std::size_t b = 0; b < texts.size(); ++b) {
-    shares[b] = repeated(texts[b]);
-    std::string line = texts[b].substr(texts[b].size() - 70);
+    repetition.y.push_back(repeated(texts[b]));
+    copying.y.push_back(copied(texts[b], text));
+    std::string line = texts[b].substr(texts[b].size() - 60);
     std::replace(line.begin(), line.end(), '\n', ' ');
     std::cout << column(fixed(temperatures[b], 1), 13)
-              << column(fixed(100 * shares[b], 0) + " %", 8) << "  ..." << line << '\n';
+              << column(fixed(100 * repetition.y[b], 0) + " %", -8)
+              << column(fixed(100 * copying.y[b], 0) + " %", -8) << "  ..." << line << '\n';
   }
-  draw_curves(
-      {{.x = {temperatures.begin(), temperatures.end()}, .y = {shares.begin(), shares.end()}}},
-      "next_character.svg",
-      {.x_label = "temperature", .y_label = "share of what it writes that it wrote before"});
+  const std::size_t circle = period(texts[0]);
+  std::cout << "Why the likeliest repeats: what comes next depends on the last " << window
+            << " characters alone, so when the\nsame " << window
+            << " come again, so does all that followed them"
+            << (circle > 0 ? "; the period is " + std::to_string(circle) : "") << ".\n";
+  draw_curves({repetition, copying}, "next_character.svg",
+              {.x_label = "temperature", .y_label = "share of pieces of 10 characters"});
   Claims claims;
-  claims.check(shares[0] > 0.5, "the likeliest character each time: more than half is repetition");
-  claims.check(shares[5] < shares[0] / 4,
+  claims.check(circle > 0, "the likeliest character each time ends in a circle");
+  claims.check(repetition.y[0] > 0.5,
+               "the likeliest character each time: more than half is repetition");
+  claims.check(repetition.y[5] < repetition.y[0] / 4,
                "drawn by the probabilities: less than a quarter of that");
   claims.settle();
+}
+
+void run(const TrainingOptions& options) {
+  const std::string text = read_text();
+  const auto symbols = tp::data::Vocabulary::of_characters(text);
+  const tp::Indices tokens = symbols.encode(text);
+  const std::string simon = "My cat is named Simon";
+  show_cut(simon, simon.size() - 1);
+  std::cout << "and of " << tokens.size() << " characters that it learns from:\n";
+  show_cut(text.substr(text.size() / 2), window);
+
+  Model model = train(tokens, symbols.size(), options);
+  show_likeliest(model, symbols, tokens);
+  study(write(model, symbols, tokens, options.seed), text);
 }
 
 }  // namespace

@@ -2,9 +2,10 @@
 // Tagging with a bidirectional RNN ("Deep Dive on RNNs"): the kind of some words depends on the
 // next one. "her" is a possessive in "she saw her dog" and a pronoun in "she saw her"; "to" is a
 // preposition in "to school" and a particle in "to sing". Who reads from left to right has to
-// guess.
+// guess. Gradients show how far the words are that a tag depends on.
 #include <tapestry/tapestry.hpp>
 
+#include <cmath>
 #include <iostream>
 #include <numeric>
 #include <string>
@@ -72,29 +73,66 @@ Batch draw(std::size_t count, tp::Generator& random) {
   return {one_batch(words), one_batch(tags)};
 }
 
-/// The tags (T, B) that a trained network gives to `test`.
-tp::Indices tags_of(const Batch& test, bool bidirectional, const TrainingOptions& options) {
+using Model = TokenModel<tp::layers::RNN<>>;
+
+/// Logits (T, B, tags). With lengths, the direction from the right starts at the end of each
+/// sentence.
+auto logits_of(Model& model, const tp::Variable<>& vectors, const Batch& batch) {
+  return model.head(model.layer(vectors, batch.words.lengths).output);
+}
+
+Model train(bool bidirectional, const TrainingOptions& options) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
-  TokenModel<tp::layers::RNN<>> model(
-      vocabulary.size(),
-      tp::layers::RNNOptions<float>{.input_size = 8,
-                                    .hidden_size = options.hidden / (bidirectional ? 2 : 1),
-                                    .bidirectional = bidirectional},
-      tag_names.size());
+  Model model(vocabulary.size(),
+              tp::layers::RNNOptions<float>{.input_size = 8,
+                                            .hidden_size = options.hidden / (bidirectional ? 2 : 1),
+                                            .bidirectional = bidirectional},
+              tag_names.size());
   tp::optim::Adam adam(tp::parameters(model), {.learning_rate = options.learning_rate});
   tp::Tape tape;
-  // With lengths, the direction from the right starts at the end of each sentence.
-  const auto logits = [&](const Batch& batch) {
-    tape.clear();
-    return model(tape, batch.words.tokens, batch.words.lengths);
-  };
   for (std::size_t step = 0; step < options.steps; ++step) {
     const Batch batch = draw(options.batch, random);
-    update(sequence_cross_entropy(logits(batch), batch.tags.tokens, batch.tags.lengths), adam);
+    tape.clear();
+    const auto logits = logits_of(model, model.embed(tape, batch.words.tokens), batch);
+    update(sequence_cross_entropy(logits, batch.tags.tokens, batch.tags.lengths), adam);
   }
+  return model;
+}
+
+/// The tags (T, B) that a network gives.
+tp::Indices tags_of(Model& model, const Batch& test) {
+  tp::Tape tape;
   const auto off = tape.no_grad();
-  return argmax(logits(test), -1);
+  return argmax(logits_of(model, model.embed(tape, test.words.tokens), test), -1);
+}
+
+constexpr std::size_t reach = 4;
+
+/// How much the tag of a word depends on the words up to 4 before and after it: norms of the
+/// gradient of its logit by the vector of each, mean over the words in the middle of all sentences
+/// that are long enough.
+std::vector<double> sensitivity(Model& model, const Batch& test) {
+  tp::Tape tape;
+  const auto vectors = model.embed(tape, test.words.tokens);  // (T, B, E)
+  const auto logits = logits_of(model, vectors, test);
+  auto chosen = tp::Array<float>::from_shape(logits.value().shape());
+  chosen.fill(0);
+  std::vector<std::pair<std::size_t, std::size_t>> middles;
+  for (std::size_t b = 0; b < test.words.lengths.size(); ++b) {
+    const std::size_t t = test.words.lengths[b] / 2;
+    if (t < reach || t + reach >= test.words.lengths[b]) continue;
+    middles.emplace_back(t, b);
+    chosen(t, b, test.tags.tokens(t, b)) = 1;
+  }
+  const auto [slope] = gradients(logits, {vectors}, tape.constant(chosen));
+  std::vector<double> norms(2 * reach + 1);
+  for (const auto& [t, b] : middles)
+    for (std::size_t k = 0; k < norms.size(); ++k) {
+      const auto by_word = select(select(slope, 0, t + k - reach), 0, b);
+      norms[k] += std::sqrt(sum(square(by_word)).item()) / static_cast<double>(middles.size());
+    }
+  return norms;
 }
 
 /// The percentage of right tags: of all words, or of "her" and "to" only.
@@ -109,7 +147,7 @@ double accuracy(const Batch& test, const tp::Indices& tags, bool ambiguous_only)
 
 /// Draws the computation of the tags of three words.
 void draw_graph() {
-  TokenModel<tp::layers::RNN<>> model(
+  Model model(
       vocabulary.size(),
       tp::layers::RNNOptions<float>{.input_size = 8, .hidden_size = 16, .bidirectional = true},
       tag_names.size());
@@ -120,11 +158,32 @@ void draw_graph() {
   tp::save_dot(model(tape, words).named("tags"), "tagging.dot");
 }
 
+void show_sensitivity(Model& from_left, Model& from_both, const Batch& test, Claims& claims) {
+  const auto left = sensitivity(from_left, test);
+  const auto around = sensitivity(from_both, test);
+  std::cout << "\nHow much the tag in the middle of a sentence depends on each word (norm of its "
+               "gradient):\n"
+            << column("distance", 15);
+  for (std::size_t k = 0; k < left.size(); ++k)
+    std::cout << column(fixed(static_cast<double>(k) - reach, 0), -7);
+  for (const auto* norms : {&left, &around}) {
+    std::cout << '\n' << column(norms == &left ? "from the left" : "from both", 15);
+    for (const double norm : *norms) std::cout << column(fixed(norm, 2), -7);
+  }
+  std::cout << '\n';
+  bool falls = true;
+  for (std::size_t k = 0; k < reach; ++k)
+    falls &= around[k] < around[k + 1] && around[2 * reach - k] < around[2 * reach - k - 1];
+  claims.check(falls, "the closer a word, before or after, the more a tag depends on it");
+}
+
 void run(const TrainingOptions& options) {
   tp::Generator other(options.seed + 1);
   const Batch test = draw(500, other);
-  const tp::Indices one = tags_of(test, false, options);
-  const tp::Indices both = tags_of(test, true, options);
+  Model from_left = train(false, options);
+  Model from_both = train(true, options);
+  const tp::Indices one = tags_of(from_left, test);
+  const tp::Indices both = tags_of(from_both, test);
 
   const std::size_t shown = test.words.lengths.size() - 1;  // the longest sentence
   std::cout << column("word", 12) << column("from the left", 15) << column("from both", 15)
@@ -147,6 +206,7 @@ void run(const TrainingOptions& options) {
   Claims claims;
   claims.check(accuracy(test, both, false) > 99, "both directions tag nearly every word right");
   claims.check(accuracy(test, one, true) < 65, "from the left, \"her\" and \"to\" are guesses");
+  show_sensitivity(from_left, from_both, test, claims);
   claims.settle();
   draw_graph();
 }
