@@ -48,6 +48,8 @@ function(_tapestry_kernels target)
       list(APPEND avx512_options -Wno-uninitialized -Wno-maybe-uninitialized)
     endif()
     set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS "${avx512_options}")
+    set_source_files_properties(${avx2_sources} ${avx512_sources} PROPERTIES
+      SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()
 
@@ -62,6 +64,10 @@ function(tapestry_add_component name)
   target_include_directories(${target} PRIVATE src)
   tapestry_warnings(${target})
   _tapestry_kernels(${target})
+  # Optimising, GCC 12 also warns of its own headers when they come out of a precompiled one.
+  if(TAPESTRY_PRECOMPILE AND (CMAKE_BUILD_TYPE STREQUAL "Debug" OR NOT TAPESTRY_WERROR))
+    target_precompile_headers(${target} PRIVATE <tapestry/autodiff/array.hpp>)
+  endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}
@@ -82,15 +88,29 @@ function(tapestry_add_headers name)
   set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
 endfunction()
 
-# tapestry_add_program(target source...): a program that uses the whole library.
-function(tapestry_add_program target)
-  add_executable(${target} ${ARGN})
+function(_tapestry_program_options target)
   target_link_libraries(${target} PRIVATE tapestry::tapestry)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   if(TAPESTRY_QUICK_PROGRAMS)
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang>:-O0>)
   endif()
   tapestry_warnings(${target})
+endfunction()
+
+# tapestry_add_program(target source...): a program that uses the whole library. One that is
+# compiled otherwise than the others must set DISABLE_PRECOMPILE_HEADERS.
+function(tapestry_add_program target)
+  add_executable(${target} ${ARGN})
+  _tapestry_program_options(${target})
+  if(TAPESTRY_PRECOMPILE)
+    if(NOT TARGET tapestry_precompiled)
+      file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
+      add_library(tapestry_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
+      _tapestry_program_options(tapestry_precompiled)
+      target_precompile_headers(tapestry_precompiled PRIVATE <tapestry/autodiff/array.hpp>)
+    endif()
+    target_precompile_headers(${target} REUSE_FROM tapestry_precompiled)
+  endif()
 endfunction()
 
 # tapestry_add_test(name target label argument...): runs the program `target`, in a folder of its

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Follows docs/add_an_op.md on a copy of the sources: puts each code block where the comment before
 # it says, builds the test of the ops and runs it.
-#   cmake -DSOURCE=<repository> -DWORK=<folder> [-DLAUNCHER=<compiler cache>] -P add_an_op.cmake
+#   cmake -DSOURCE=<repository> -DWORK=<folder> [-DLAUNCHER=<compiler cache>] [-DPRECOMPILE=ON] -P add_an_op.cmake
 cmake_minimum_required(VERSION 3.25)
 
 set(copy ${WORK}/tapestry)
@@ -55,6 +55,6 @@ endfunction()
 
 run(${CMAKE_COMMAND} -S ${copy} -B ${WORK}/build -G Ninja -DCMAKE_BUILD_TYPE=Debug
     -DTAPESTRY_BUILD_EXAMPLES=OFF -DTAPESTRY_BUILD_BENCHMARKS=OFF
-    -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
+    -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} -DTAPESTRY_PRECOMPILE=${PRECOMPILE})
 run(${CMAKE_COMMAND} --build ${WORK}/build --target ops_test)
 run(${WORK}/build/tests/ops_test)
