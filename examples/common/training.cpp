@@ -26,17 +26,14 @@ void TrainingOptions::add_to(CLI::App& app) {
 }
 
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
-                 const std::function<double()>& measure, const std::function<void()>& show) {
-  const auto reached = [&](double value) {
-    return goal.below ? value < goal.value : value > goal.value;
-  };
+                 const std::function<double()>& measure) {
   double measured = measure();
   tapestry::Curve curve{.x = {0}, .y = {measured}};
   double seconds = 0;
   std::size_t done = 0;
   {
     Progress progress(std::cout, steps, isatty(STDOUT_FILENO) != 0);
-    while (done < steps && !reached(measured)) {
+    while (done < steps && !(measured < goal.value)) {
       const double loss = step();
       ++done;
       if (done % goal.every == 0 || done == steps) {
@@ -49,14 +46,13 @@ bool train_until(const Goal& goal, std::size_t steps, const std::function<double
     }
     seconds = progress.seconds();
   }
-  if (show) show();
+  const bool reached = measured < goal.value;
   std::cout << goal.measure << ' ' << fixed(measured, 4) << " after " << done << " steps and "
-            << fixed(seconds, 1) << " s: " << (reached(measured) ? "got" : "did not get")
-            << " there\n  (goal: " << (goal.below ? "below " : "above ") << fixed(goal.value, 4)
-            << "; " << goal.baseline << ")\n";
+            << fixed(seconds, 1) << " s: " << (reached ? "got" : "did not get")
+            << " there\n  (goal: below " << fixed(goal.value, 4) << "; " << goal.baseline << ")\n";
   if (!goal.picture.empty())
     draw_curves({curve}, goal.picture, {.x_label = "training step", .y_label = goal.measure});
-  return reached(measured);
+  return reached;
 }
 
 double update(const tapestry::Variable<>& loss, tapestry::optim::Adam<>& adam) {

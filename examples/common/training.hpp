@@ -23,21 +23,20 @@ struct TrainingOptions {
   void add_to(CLI::App& app);
 };
 
-/// When to stop: the measure, taken every `every` steps, is below or above the goal.
+/// When to stop: the measure, taken every `every` steps, is below the goal.
 struct Goal {
   std::string measure;  ///< "mean squared error"
   double value = 0;
-  bool below = true;     ///< whether smaller is better
   std::string baseline;  ///< what to compare it with: "always saying 1: 0.167"
   std::size_t every = 100;
   std::string picture = {};  ///< a file for the curve of the measure; none if empty
 };
 
 /// Calls `step`, which trains once and returns its loss, until `measure` reaches the goal or the
-/// steps are used up. Prints a progress bar, what `show` prints, and whether it got there; returns
-/// that. Draws how the measure went, if a picture is asked for.
+/// steps are used up. Prints a progress bar and whether it got there; returns that. Draws how the
+/// measure went, if a picture is asked for.
 bool train_until(const Goal& goal, std::size_t steps, const std::function<double()>& step,
-                 const std::function<double()>& measure, const std::function<void()>& show = {});
+                 const std::function<double()>& measure);
 
 /// What follows the loss in each step: gradients, clipped to a norm of 1, and an update of the
 /// parameters. Returns the loss.
