@@ -78,9 +78,8 @@ void show_steps(Model& model, const tp::data::Vocabulary& vocabulary, const tp::
     const auto show = [&](std::int64_t token) {
       return column(name(token), 8) + fixed(p(token), 2);
     };
-    std::vector<std::int64_t> order(vocabulary.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p(a) > p(b); });
+    const auto order =
+        likeliest({probabilities.value().data() + t * vocabulary.size(), vocabulary.size()});
     std::cout << "  " << column(name(inputs(t, 0)), 9);
     for (int k = 0; k < 3; ++k) std::cout << column(show(order[k]), 15);
     std::cout << ' ' << show(targets(t, 0)) << '\n';

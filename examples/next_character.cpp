@@ -13,7 +13,6 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -88,9 +87,7 @@ void show_likeliest(Model& model, const tp::data::Vocabulary& symbols, const tp:
   for (std::size_t t = 0; t < window; ++t) x(t, 0) = text(text.size() / 2 + t);
   const auto probabilities = softmax(next(model, tape, x));  // (1, V)
   const auto p = [&](std::int64_t token) { return probabilities.value()(0, token); };
-  std::vector<std::int64_t> order(symbols.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p(a) > p(b); });
+  const auto order = likeliest({probabilities.value().data(), symbols.size()});
   std::cout << "After this X it expects";
   for (std::size_t k = 0; k < 5; ++k) {
     const std::string& symbol = symbols.symbol(order[k]);

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -20,38 +21,32 @@
   return {check, least > 0 ? "POSITIVE" : "NONNEGATIVE"};
 }
 
-/// A finite number that is not negative.
-[[nodiscard]] inline CLI::Validator not_negative() {
-  const auto check = [](const std::string& text) {
-    double number = 0;
-    const bool good = CLI::detail::lexical_cast(text, number) && number >= 0 &&
-                      number <= std::numeric_limits<double>::max();
-    return good ? std::string() : "expects a number from 0 on, not " + text;
+/// A number for which `holds`; `range` is what help and messages call it.
+[[nodiscard]] inline CLI::Validator number(const std::string& range, const std::string& help,
+                                           const std::function<bool(double)>& holds) {
+  const auto check = [=](const std::string& text) {
+    double value = 0;
+    return CLI::detail::lexical_cast(text, value) && holds(value)
+               ? std::string()
+               : "expects a number " + range + ", not " + text;
   };
-  return {check, "NONNEGATIVE"};
+  return {check, help};
 }
 
-/// A number from `low` to `high`.
-[[nodiscard]] inline CLI::Validator between(double low, double high) {
-  const auto shown = [](double number) {
-    std::string text = std::to_string(number);
-    return text.substr(0, text.find('.') + 2);
-  };
-  const std::string range = shown(low) + " to " + shown(high);
-  const auto check = [=](const std::string& text) {
-    double number = 0;
-    const bool good = CLI::detail::lexical_cast(text, number) && number >= low && number <= high;
-    return good ? std::string() : "expects a number from " + range + ", not " + text;
-  };
-  return {check, "in " + range};
+/// A finite number that is not negative.
+[[nodiscard]] inline CLI::Validator not_negative() {
+  return number("from 0 on", "NONNEGATIVE",
+                [](double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); });
+}
+
+/// A number from 0 to `most`, which has one digit after the point.
+[[nodiscard]] inline CLI::Validator share(double most = 1) {
+  const std::string text = std::to_string(most);
+  const std::string range = "0.0 to " + text.substr(0, text.find('.') + 2);
+  return number("from " + range, "in " + range, [most](double x) { return x >= 0 && x <= most; });
 }
 
 /// A probability that is not 0.
 [[nodiscard]] inline CLI::Validator positive_share() {
-  const auto check = [](const std::string& text) {
-    double number = 0;
-    const bool good = CLI::detail::lexical_cast(text, number) && number > 0 && number <= 1;
-    return good ? std::string() : "expects a number above 0, up to 1, not " + text;
-  };
-  return {check, "above 0, up to 1"};
+  return number("above 0, up to 1", "above 0, up to 1", [](double x) { return x > 0 && x <= 1; });
 }

@@ -28,7 +28,7 @@ void add_model(CLI::App* app, TrainingOptions& o) {
       ->check(whole(1))
       ->group("Model");
   add(app, "--dropout", o.model.dropout, "share of units that is left out in training")
-      ->check(between(0.0, 1.0))
+      ->check(share())
       ->group("Model");
 }
 
@@ -49,7 +49,7 @@ void add_tokens(CLI::App* app, TrainingOptions& o) {
       ->group("Text");
   add(app, "--validation", o.validation,
       "share of the text, at its end, that is held out; of a large one 500,000 tokens are read")
-      ->check(between(0.0, 0.9))
+      ->check(share(0.9))
       ->group("Text");
 }
 
@@ -75,7 +75,7 @@ void add_learning(CLI::App* app, TrainingOptions& o) {
       ->check(whole())
       ->group(group);
   add(app, "--decay-factor", o.schedule.decay_factor, "for the schedule 'step'")
-      ->check(between(0.0, 1.0))
+      ->check(share())
       ->group(group);
   add(app, "--weight-decay", o.weight_decay, "of matrices, not of biases")
       ->check(not_negative())

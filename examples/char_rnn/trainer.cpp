@@ -61,6 +61,7 @@ class Trainer {
   End loop(Progress& progress);
   void check_weights();
   [[noreturn]] void throw_not_finite(const std::string& what) const;
+  [[nodiscard]] std::string what_to_do() const;
   void evaluate(Progress& progress);
   [[nodiscard]] Metrics metrics();
   void write(const char* name);
@@ -177,9 +178,7 @@ void Trainer::explain(double loss, double norm, const tp::Generator::State& befo
     text.str(error.what());
   }
   throw tp::AnomalyError("train", "training stopped at step " + std::to_string(counters_.step + 1) +
-                                      ": " + text.str() + ". The last good checkpoint is " +
-                                      path("last.safetensors") +
-                                      "; try a lower --learning-rate or --clip");
+                                      ": " + text.str() + what_to_do());
 }
 
 Metrics Trainer::metrics() {
@@ -208,9 +207,13 @@ void Trainer::check_weights() {
 }
 
 void Trainer::throw_not_finite(const std::string& what) const {
-  throw tp::AnomalyError("train", what + " not finite at step " + std::to_string(counters_.step) +
-                                      ". The last good checkpoint is " + path("last.safetensors") +
-                                      "; try a lower --learning-rate or --clip");
+  throw tp::AnomalyError(
+      "train", what + " not finite at step " + std::to_string(counters_.step) + what_to_do());
+}
+
+std::string Trainer::what_to_do() const {
+  return ". The last good checkpoint is " + path("last.safetensors") +
+         "; try a lower --learning-rate or --clip";
 }
 
 void Trainer::evaluate(Progress& progress) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "token_model.hpp"
 
+#include <algorithm>
+#include <numeric>
+
 namespace data = tapestry::data;
 
 Sequences encoded(const std::vector<std::string>& texts, const data::Vocabulary& vocabulary,
@@ -15,4 +18,13 @@ Sequences encoded(const std::vector<std::string>& texts, const data::Vocabulary&
 
 data::PaddedBatch one_batch(const Sequences& sequences) {
   return data::BucketBatches(sequences, {.batch = sequences.size(), .shuffle = false}).next();
+}
+
+std::vector<std::int64_t> likeliest(std::span<const float> probabilities) {
+  std::vector<std::int64_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return probabilities[static_cast<std::size_t>(a)] > probabilities[static_cast<std::size_t>(b)];
+  });
+  return order;
 }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ using Sequences = std::vector<std::vector<std::int64_t>>;
 /// The tokens of each text, and `end`.
 Sequences encoded(const std::vector<std::string>& texts,
                   const tapestry::data::Vocabulary& vocabulary, std::int64_t end);
+
+/// All tokens, the most probable first; `probabilities` has one number for each.
+std::vector<std::int64_t> likeliest(std::span<const float> probabilities);
 
 /// All of them side by side, the shortest first.
 tapestry::data::PaddedBatch one_batch(const Sequences& sequences);

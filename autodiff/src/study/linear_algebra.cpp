@@ -3,7 +3,6 @@
 #include "study/linear_algebra.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <complex>
 #include <xtensor-blas/xlinalg.hpp>
 
