@@ -8,7 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <xsimd/xsimd.hpp>
+
+#include "kernels/xsimd.hpp"
 
 namespace tapestry::detail {
 

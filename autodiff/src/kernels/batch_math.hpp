@@ -7,9 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
-#include <xsimd/xsimd.hpp>
 
-#include "kernels/batch_fma.hpp"
+#include "kernels/xsimd.hpp"
 
 namespace tapestry::detail {
 
@@ -92,11 +91,11 @@ template <class T, class A>
 PowerOfTwo<xsimd::batch<T, A>> power_of_two(const xsimd::batch<T, A>& n) {
   using Batch = xsimd::batch<T, A>;
   using Constants = ExpConstants<T>;
-  using Integers = xsimd::batch<typename Constants::Integer, A>;
+  using Integer = typename Constants::Integer;
   const Batch round(Constants::round);
   const auto from_rounded = [](const Batch& rounded) {  // its last bits are the exponent
-    const Integers bits = xsimd::bitwise_cast<Integers>(rounded) + Integers(Constants::bias);
-    return xsimd::bitwise_cast<Batch>(bits << Constants::mantissa_bits);
+    const auto bits = same_bits<Integer>(rounded) + xsimd::batch<Integer, A>(Constants::bias);
+    return same_bits<T>(bits << Constants::mantissa_bits);
   };
   const Batch half = multiply_add(n, Batch(T(0.5)), round);
   return {from_rounded(half), from_rounded((n - (half - round)) + round)};

@@ -7,9 +7,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/batch_fma.hpp"
 #include "kernels/gemm_kernels.hpp"
 #include "kernels/transpose.hpp"
+#include "kernels/xsimd.hpp"
 
 namespace tapestry::detail {
 

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <xsimd/xsimd.hpp>
 
 #include "kernels/batch_math.hpp"
 

@@ -4,7 +4,8 @@
 #pragma once
 
 #include <cstddef>
-#include <xsimd/xsimd.hpp>
+
+#include "kernels/xsimd.hpp"
 
 namespace tapestry::detail {
 

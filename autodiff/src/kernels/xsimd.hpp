@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Products and sums that are rounded once where the architecture can. xsimd 8 does not know that
-// AVX-512 can.
+// The only header that includes xsimd, 8 to 14. What differs among its versions stands here.
 #pragma once
 
 #include <type_traits>
@@ -11,7 +10,18 @@ namespace tapestry::detail {
 template <class A>
 inline constexpr bool is_avx512 = std::is_base_of_v<xsimd::avx512f, A>;
 
-/// x y + z.
+/// The bits of `x` as numbers of type To, which is as large. The template argument of xsimd's
+/// function is a batch in xsimd 8 and a number from 9 on.
+template <class To, class T, class A>
+[[gnu::always_inline]] inline xsimd::batch<To, A> same_bits(const xsimd::batch<T, A>& x) {
+#if XSIMD_VERSION_MAJOR < 9
+  return xsimd::bitwise_cast<xsimd::batch<To, A>>(x);
+#else
+  return xsimd::bitwise_cast<To>(x);
+#endif
+}
+
+/// x y + z, rounded once where the architecture can. xsimd 8 does not know that AVX-512 can.
 template <class T, class A>
 [[gnu::always_inline]] inline xsimd::batch<T, A> multiply_add(const xsimd::batch<T, A>& x,
                                                               const xsimd::batch<T, A>& y,
@@ -26,7 +36,7 @@ template <class T, class A>
     return xsimd::fma(x, y, z);
 }
 
-/// z - x y.
+/// z - x y, likewise.
 template <class T, class A>
 [[gnu::always_inline]] inline xsimd::batch<T, A> negated_multiply_add(const xsimd::batch<T, A>& x,
                                                                       const xsimd::batch<T, A>& y,
