@@ -8,9 +8,11 @@ function(tapestry_warnings target)
   else()
     target_compile_options(${target} PRIVATE
       -Wall -Wextra -Wpedantic $<$<BOOL:${TAPESTRY_WERROR}>:-Werror>)
-    # GCC 12 sees overlapping copies in `"text" + string` (its bug 105651, mended in GCC 13).
+    # GCC 12 sees overlapping copies in `"text" + string`, and copies beyond the end where the
+    # standard library comes out of a precompiled header (its bug 105651, mended in GCC 13).
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-      target_compile_options(${target} PRIVATE -Wno-restrict)
+      target_compile_options(${target} PRIVATE 
+        -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
     endif()
   endif()
 endfunction()
@@ -23,25 +25,32 @@ function(_tapestry_public_headers target scope)
   target_compile_features(${target} ${scope} cxx_std_20)
 endfunction()
 
-# Kernels of one component. Files *_avx2.cpp may use AVX2 and FMA, *_avx512.cpp AVX-512 too; the
-# program asks the processor before it calls what they hold. No file contracts a * b + c by itself: a loop and its remainder
-# must round alike.
+# What all components are compiled with. No file contracts a * b + c by itself: a loop and its
+# remainder must round alike. No caller looks at errno, and a square root that may set it is not
+# vectorised.
 include(CheckCXXCompilerFlag)
 check_cxx_compiler_flag(-ffp-contract=off TAPESTRY_HAS_FP_CONTRACT)
+function(_tapestry_component_options target)
+  if(TAPESTRY_HAS_FP_CONTRACT)
+    target_compile_options(${target} PRIVATE -ffp-contract=off -fno-math-errno)
+  endif()
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF)
+  tapestry_warnings(${target})
+endfunction()
+
+# Kernels of one component. Files *_avx2.cpp may use AVX2 and FMA, *_avx512*.cpp AVX-512 too; the
+# program asks the processor before it calls what they hold.
 set(TAPESTRY_AVX2_KERNELS OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$"
    AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   set(TAPESTRY_AVX2_KERNELS ON)
 endif()
 function(_tapestry_kernels target)
-  if(TAPESTRY_HAS_FP_CONTRACT)
-    target_compile_options(${target} PRIVATE -ffp-contract=off)
-  endif()
   if(TAPESTRY_AVX2_KERNELS)
     target_compile_definitions(${target} PRIVATE TAPESTRY_AVX2_KERNELS)
     file(GLOB_RECURSE avx2_sources CONFIGURE_DEPENDS src/*_avx2.cpp)
     set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
-    file(GLOB_RECURSE avx512_sources CONFIGURE_DEPENDS src/*_avx512.cpp)
+    file(GLOB_RECURSE avx512_sources CONFIGURE_DEPENDS src/*_avx512*.cpp)
     set(avx512_options -mavx2 -mfma -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl)
     # GCC 12 takes the undefined values of its own intrinsics for a mistake (its bug 105593).
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
@@ -49,8 +58,29 @@ function(_tapestry_kernels target)
     endif()
     set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS "${avx512_options}")
     set_source_files_properties(${avx2_sources} ${avx512_sources} PROPERTIES
-      SKIP_PRECOMPILE_HEADERS ON)
+      SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
+endfunction()
+
+# tapestry_precompile(target as options): the target reads xtensor and the standard library, which
+# take most files longer than all else, from the precompiled header `as`. The first call makes it,
+# compiled as the function `options` says: all that share it must be compiled alike.
+function(_tapestry_precompile target as options)
+  if(NOT TAPESTRY_PRECOMPILE)
+    return()
+  endif()
+  if(NOT TARGET ${as})
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${as}.cpp CONTENT "")
+    add_library(${as} OBJECT EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/${as}.cpp)
+    target_compile_features(${as} PRIVATE cxx_std_20)
+    target_include_directories(${as} PRIVATE ${PROJECT_SOURCE_DIR}/autodiff/include)
+    target_link_libraries(${as} PRIVATE xtensor)
+    cmake_language(CALL ${options} ${as})
+    target_precompile_headers(${as} PRIVATE
+      <algorithm> <array> <cmath> <functional> <map> <memory> <optional> <span> <sstream> <string>
+      <unordered_map> <vector> <tapestry/autodiff/array.hpp>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${as})
 endfunction()
 
 # tapestry_add_component(name): the library tapestry_<name>, known as tapestry::<name>, from the
@@ -62,20 +92,22 @@ function(tapestry_add_component name)
   add_library(tapestry::${name} ALIAS ${target})
   _tapestry_public_headers(${target} PUBLIC)
   target_include_directories(${target} PRIVATE src)
-  tapestry_warnings(${target})
+  _tapestry_component_options(${target})
   _tapestry_kernels(${target})
-  # Optimising, GCC 12 also warns of its own headers when they come out of a precompiled one.
-  if(TAPESTRY_PRECOMPILE AND (CMAKE_BUILD_TYPE STREQUAL "Debug" OR NOT TAPESTRY_WERROR))
-    target_precompile_headers(${target} PRIVATE <tapestry/autodiff/array.hpp>)
-  endif()
+  _tapestry_precompile(${target} tapestry_component_header _tapestry_component_options)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
-    POSITION_INDEPENDENT_CODE ON
-    CXX_EXTENSIONS OFF
     INSTALL_RPATH "$ORIGIN")
   set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
+endfunction()
+
+# tapestry_compile_together(name): the component's files are compiled four at a time where
+# TAPESTRY_UNITY asks for it. Their unnamed namespaces must not clash.
+function(tapestry_compile_together name)
+  set_target_properties(tapestry_${name} PROPERTIES
+    UNITY_BUILD ${TAPESTRY_UNITY} UNITY_BUILD_BATCH_SIZE 4)
 endfunction()
 
 # tapestry_add_headers(name): the same without sources.
@@ -88,12 +120,11 @@ function(tapestry_add_headers name)
   set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
 endfunction()
 
+# What all programs but benchmarks are compiled with: their time is that of the libraries.
 function(_tapestry_program_options target)
-  target_link_libraries(${target} PRIVATE tapestry::tapestry)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
-  if(TAPESTRY_QUICK_PROGRAMS)
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang>:-O0>)
-  endif()
+  target_compile_options(${target} PRIVATE
+    $<$<CXX_COMPILER_ID:GNU,Clang>:$<IF:$<BOOL:${TAPESTRY_QUICK_PROGRAMS}>,-O0,-O1>>)
   tapestry_warnings(${target})
 endfunction()
 
@@ -101,16 +132,25 @@ endfunction()
 # compiled otherwise than the others must set DISABLE_PRECOMPILE_HEADERS.
 function(tapestry_add_program target)
   add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE tapestry::tapestry)
   _tapestry_program_options(${target})
-  if(TAPESTRY_PRECOMPILE)
-    if(NOT TARGET tapestry_precompiled)
-      file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
-      add_library(tapestry_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
-      _tapestry_program_options(tapestry_precompiled)
-      target_precompile_headers(tapestry_precompiled PRIVATE <tapestry/autodiff/array.hpp>)
-    endif()
-    target_precompile_headers(${target} REUSE_FROM tapestry_precompiled)
-  endif()
+  _tapestry_precompile(${target} tapestry_program_header _tapestry_program_options)
+endfunction()
+
+# tapestry_add_program_library(target source...): what several programs share, compiled like them.
+function(tapestry_add_program_library target)
+  add_library(${target} STATIC ${ARGN})
+  target_link_libraries(${target} PUBLIC tapestry::tapestry)
+  _tapestry_program_options(${target})
+  _tapestry_precompile(${target} tapestry_program_header _tapestry_program_options)
+endfunction()
+
+# tapestry_add_benchmark(target source...): likewise, but optimised as the libraries are.
+function(tapestry_add_benchmark target)
+  add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE tapestry::tapestry)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  tapestry_warnings(${target})
 endfunction()
 
 # tapestry_add_test(name target label argument...): runs the program `target`, in a folder of its

@@ -2,15 +2,12 @@
 #include "dot/drawing.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "dot/guides.hpp"
 
 namespace tapestry::detail {
 namespace {
-
-constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
 
 /// The scope that `scope` is in outside of all time steps.
 std::uint32_t outside_steps(const Graph& graph, std::uint32_t scope) {
@@ -44,7 +41,7 @@ class Builder {
   /// Finds the first value of the box that each value belongs to.
   void group() {
     leader_.resize(graph_.size());
-    std::vector<std::uint32_t> first_use(graph_.parameter_count(), unset);
+    std::vector<std::uint32_t> first_use(graph_.parameter_count(), no_box);
     for (std::uint32_t i = 0; i < graph_.size(); ++i) {
       const GraphNode& node = graph_[i];
       leader_[i] = i;
@@ -52,7 +49,7 @@ class Builder {
         if (i > 0 && graph_[i - 1].first_output == node.first_output) leader_[i] = leader_[i - 1];
       } else if (is_merged(node)) {
         std::uint32_t& first = first_use[node.parameter];
-        if (first == unset) first = i;
+        if (first == no_box) first = i;
         leader_[i] = first;
       }
     }
@@ -79,7 +76,7 @@ class Builder {
     for (const RollLink& link : rolling_.links) {
       const std::uint32_t from = box_[leader_[link.from]];
       const std::uint32_t to = box_[leader_[link.to]];
-      if (from == unset || to == unset) continue;
+      if (from == no_box || to == no_box) continue;
       const Box& source = drawing_.boxes[from];
       drawing_.arrows.push_back({.from = from,
                                  .to = to,
@@ -91,11 +88,11 @@ class Builder {
 
   /// Keeps the boxes that are nearest to the roots, level by level.
   void choose() {
-    box_.assign(graph_.size(), unset);
+    box_.assign(graph_.size(), no_box);
     std::vector<std::uint32_t> queue;
     const auto reach = [&](std::uint32_t node) {
       const std::uint32_t leader = leader_[node];
-      if (box_[leader] != unset) return;
+      if (box_[leader] != no_box) return;
       box_[leader] = 0;
       queue.push_back(leader);
     };
@@ -103,14 +100,14 @@ class Builder {
     std::size_t next = 0;
     while (next < queue.size())
       for (const GraphEdge& edge : graph_.inputs(queue[next++])) reach(edge.from);
-    for (std::size_t k = options_.max_nodes; k < queue.size(); ++k) box_[queue[k]] = unset;
+    for (std::size_t k = options_.max_nodes; k < queue.size(); ++k) box_[queue[k]] = no_box;
     drawing_.left_out = queue.size() - std::min(queue.size(), options_.max_nodes);
   }
 
   void add_boxes() {
     for (std::uint32_t i = 0; i < graph_.size(); ++i) {
       std::uint32_t& box = box_[leader_[i]];
-      if (box == unset || is_rolled(i)) continue;
+      if (box == no_box || is_rolled(i)) continue;
       const bool merged = is_merged(graph_[i]);
       const std::uint32_t scope = merged ? outside_steps(graph_, graph_[i].scope) : graph_[i].scope;
       if (leader_[i] == i) {
@@ -132,7 +129,7 @@ class Builder {
       if (step.kind == ScopeKind::step) time_[to] = step.number;
       for (const GraphEdge& edge : graph_.inputs(box.node)) {
         const std::uint32_t from = box_[leader_[edge.from]];
-        if (from == unset) {
+        if (from == no_box) {
           box.cut = true;
           continue;
         }
@@ -168,13 +165,13 @@ class Builder {
 
   /// Finds the leaves with several users; returns whether one of them needs a gradient.
   bool mark_shared() {
-    std::vector<std::uint32_t> user(drawing_.boxes.size(), unset);
+    std::vector<std::uint32_t> user(drawing_.boxes.size(), no_box);
     std::vector<bool> shared(drawing_.boxes.size());
     bool weights = false;
     for (Arrow& arrow : drawing_.arrows) {
       const GraphNode& node = graph_[drawing_.boxes[arrow.from].node];
       if (!node.op.empty() || !node.requires_grad) continue;
-      arrow.again = user[arrow.from] != unset;
+      arrow.again = user[arrow.from] != no_box;
       if (arrow.again && user[arrow.from] != arrow.to) weights = shared[arrow.from] = true;
       user[arrow.from] = arrow.to;
     }
@@ -188,7 +185,7 @@ class Builder {
   Drawing drawing_;
   Rolling rolling_;                    // empty when steps are not rolled up
   std::vector<std::uint32_t> leader_;  // of each value
-  std::vector<std::uint32_t> box_;     // of each leader; unset for those left out
+  std::vector<std::uint32_t> box_;     // of each leader; no_box for those left out
   std::vector<std::int64_t> time_;     // step of each box; -1 before any
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "dot/rolling.hpp"
@@ -11,6 +12,8 @@
 #include "tapestry/autodiff/graph.hpp"
 
 namespace tapestry::detail {
+
+inline constexpr std::uint32_t no_box = std::numeric_limits<std::uint32_t>::max();
 
 /// A box of the drawing: a value, all uses of a parameter, or an op with all its outputs.
 struct Box {

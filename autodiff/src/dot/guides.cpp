@@ -2,23 +2,21 @@
 #include "dot/guides.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 
 namespace tapestry::detail {
 namespace {
 
-constexpr std::uint32_t unset = std::numeric_limits<std::uint32_t>::max();
-
 /// The boxes of a time step where it begins and ends.
-struct Step {
+struct StepEnds {
   std::uint32_t scope = 0;
   std::vector<std::uint32_t> first;
   std::vector<std::uint32_t> last;
 };
 
 /// The time steps that hold ops, by the scope that they are steps of, in order of computation.
-std::map<std::uint32_t, std::vector<Step>> find_loops(const Graph& graph, const Drawing& drawing) {
+std::map<std::uint32_t, std::vector<StepEnds>> find_loops(const Graph& graph,
+                                                          const Drawing& drawing) {
   const std::size_t count = drawing.boxes.size();
   std::vector<std::uint32_t> step(count);
   for (std::size_t b = 0; b < count; ++b) step[b] = step_of(graph, drawing.boxes[b].scope);
@@ -28,11 +26,11 @@ std::map<std::uint32_t, std::vector<Step>> find_loops(const Graph& graph, const 
     if (step[arrow.from] == step[arrow.to] && !graph[drawing.boxes[arrow.from].node].op.empty())
       entered[arrow.to] = left[arrow.from] = true;
 
-  std::map<std::uint32_t, std::vector<Step>> loops;
+  std::map<std::uint32_t, std::vector<StepEnds>> loops;
   std::map<std::uint32_t, std::size_t> number;  // of each step in its loop
   for (std::uint32_t b = 0; b < count; ++b) {
     if (step[b] == 0 || graph[drawing.boxes[b].node].op.empty()) continue;
-    std::vector<Step>& steps = loops[graph.scopes()[step[b]].parent];
+    std::vector<StepEnds>& steps = loops[graph.scopes()[step[b]].parent];
     const auto [place, added] = number.try_emplace(step[b], steps.size());
     if (added) steps.push_back({step[b], {}, {}});
     if (!entered[b]) steps[place->second].first.push_back(b);
@@ -43,7 +41,7 @@ std::map<std::uint32_t, std::vector<Step>> find_loops(const Graph& graph, const 
 
 /// Whether nothing in the steps depends on a later one, as is the case unless they were computed
 /// in turns.
-bool in_order(const Graph& graph, const Drawing& drawing, const std::vector<Step>& steps) {
+bool in_order(const Graph& graph, const Drawing& drawing, const std::vector<StepEnds>& steps) {
   std::map<std::uint32_t, std::size_t> number;
   for (std::size_t k = 0; k < steps.size(); ++k) number[steps[k].scope] = k + 1;
   const auto own = [&](std::uint32_t box) {
@@ -75,13 +73,13 @@ bool is_inside(const Graph& graph, std::uint32_t scope, std::uint32_t outer) {
 
 /// Puts the leaves of each part of the model after what comes in from the part before.
 void add_part_guides(const Graph& graph, Drawing& drawing) {
-  std::vector<std::uint32_t> entry(graph.scopes().size(), unset);  // the first box that feeds it
+  std::vector<std::uint32_t> entry(graph.scopes().size(), no_box);  // the first box that feeds it
   for (const Arrow& arrow : drawing.arrows) {
     const std::uint32_t from = drawing.boxes[arrow.from].scope;
     if (graph[drawing.boxes[arrow.from].node].op.empty()) continue;
     for (std::uint32_t s = drawing.boxes[arrow.to].scope; !is_inside(graph, from, s);
          s = graph.scopes()[s].parent)
-      if (entry[s] == unset && !is_inside(graph, s, from)) entry[s] = arrow.from;
+      if (entry[s] == no_box && !is_inside(graph, s, from)) entry[s] = arrow.from;
   }
   std::vector<bool> placed(drawing.boxes.size());
   for (const Arrow& arrow : drawing.arrows) {  // the first use of each leaf

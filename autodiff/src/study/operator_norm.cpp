@@ -62,12 +62,12 @@ double estimated_norm(const View<T>& view, std::uint32_t edge, std::size_t size)
     y[k] = static_cast<T>(1 + 0.5 * std::sin(1.7 * static_cast<double>(k)));
   double stretch = 0;
   for (int i = 0; i < iterations; ++i) {
-    const double length = norm(y);
+    const double length = detail::norm(y);
     if (!std::isfinite(length)) return infinity;
     if (length == 0) return 0;
     for (T& element : y) element = static_cast<T>(static_cast<double>(element) / length);
     const Numbers<T> x = view.vjp(edge, y);
-    stretch = norm(x);
+    stretch = detail::norm(x);
     y = view.jvp(edge, x);
   }
   return margin * stretch;

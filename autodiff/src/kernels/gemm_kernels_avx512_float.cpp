@@ -5,7 +5,6 @@ namespace tapestry::detail {
 
 #if defined(TAPESTRY_AVX2_KERNELS)
 template const GemmKernels<float>& gemm_kernels_for<float, Architecture::avx512>();
-template const GemmKernels<double>& gemm_kernels_for<double, Architecture::avx512>();
 #endif
 
 }  // namespace tapestry::detail
