@@ -62,10 +62,11 @@ function(_tapestry_kernels target)
   endif()
 endfunction()
 
-# tapestry_precompile(target as options): the target reads xtensor and the standard library, which
-# take most files longer than all else, from the precompiled header `as`. The first call makes it,
-# compiled as the function `options` says: all that share it must be compiled alike.
-function(_tapestry_precompile target as options)
+# tapestry_precompile(target as options header...): the target reads xtensor and the standard
+# library, which take most files longer than all else, and the headers named, from the precompiled
+# header `as`. The first call makes it, compiled as the function `options` says: all that share it
+# must be compiled alike.
+function(tapestry_precompile target as options)
   if(NOT TAPESTRY_PRECOMPILE)
     return()
   endif()
@@ -78,7 +79,7 @@ function(_tapestry_precompile target as options)
     cmake_language(CALL ${options} ${as})
     target_precompile_headers(${as} PRIVATE
       <algorithm> <array> <cmath> <functional> <map> <memory> <optional> <span> <sstream> <string>
-      <unordered_map> <vector> <tapestry/autodiff/array.hpp>)
+      <unordered_map> <vector> <tapestry/autodiff/array.hpp> ${ARGN})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${as})
 endfunction()
@@ -94,7 +95,7 @@ function(tapestry_add_component name)
   target_include_directories(${target} PRIVATE src)
   _tapestry_component_options(${target})
   _tapestry_kernels(${target})
-  _tapestry_precompile(${target} tapestry_component_header _tapestry_component_options)
+  tapestry_precompile(${target} tapestry_component_header _tapestry_component_options)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}
@@ -121,7 +122,7 @@ function(tapestry_add_headers name)
 endfunction()
 
 # What all programs but benchmarks are compiled with: their time is that of the libraries.
-function(_tapestry_program_options target)
+function(tapestry_program_options target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE
     $<$<CXX_COMPILER_ID:GNU,Clang>:$<IF:$<BOOL:${TAPESTRY_QUICK_PROGRAMS}>,-O0,-O1>>)
@@ -133,16 +134,16 @@ endfunction()
 function(tapestry_add_program target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE tapestry::tapestry)
-  _tapestry_program_options(${target})
-  _tapestry_precompile(${target} tapestry_program_header _tapestry_program_options)
+  tapestry_program_options(${target})
+  tapestry_precompile(${target} tapestry_program_header tapestry_program_options)
 endfunction()
 
 # tapestry_add_program_library(target source...): what several programs share, compiled like them.
 function(tapestry_add_program_library target)
   add_library(${target} STATIC ${ARGN})
   target_link_libraries(${target} PUBLIC tapestry::tapestry)
-  _tapestry_program_options(${target})
-  _tapestry_precompile(${target} tapestry_program_header _tapestry_program_options)
+  tapestry_program_options(${target})
+  tapestry_precompile(${target} tapestry_program_header tapestry_program_options)
 endfunction()
 
 # tapestry_add_benchmark(target source...): likewise, but optimised as the libraries are.

@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(leaves_out_what_is_beyond_the_ends) {
   const auto x = sample<double>({6, 2, 2});
   const auto result = gru(tape.constant(x), lengths);
   const auto report = health_report(gru, result, {.lengths = lengths});
-  const auto& z = value_of(report, "z", 0, layers::Direction::reverse);
+  const ValueHealth z = value_of(report, "z", 0, layers::Direction::reverse);
   BOOST_TEST(z.steps.size() == 5u);
   const auto values = result.gate("z", 0, layers::Direction::reverse);
   double square = 0;

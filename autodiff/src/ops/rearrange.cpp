@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Elements turned round, repeated, surrounded and left out; sums up to each element.
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 #include <vector>
@@ -60,9 +61,19 @@ struct Pad {
   void forward(const Out<T>& y, const In<T>& x) const {
     std::fill_n(y.data, y.size(), static_cast<T>(value));
     const auto strides = strides_of(shape);
-    std::size_t first = 0;
-    for (std::size_t i = 0; i < shape.rank(); ++i) first += before[i] * strides[i];
-    if (x.size() > 0) place(y.data + first, x.data, x.shape(), strides.data(), 0);
+    std::size_t to = 0;
+    for (std::size_t i = 0; i < shape.rank(); ++i) to += before[i] * strides[i];
+    const std::size_t row = shape.rank() == 0 ? 1 : x.shape().back();
+    std::array<std::size_t, Shape::max_rank> at{};  // of the row, but for the last axis
+    for (const T* from = x.data; from != x.data + x.size(); from += row) {
+      std::copy_n(from, row, y.data + to);
+      for (std::size_t axis = shape.rank(); axis-- > 1;) {
+        to += strides[axis - 1];
+        if (++at[axis - 1] < x.shape()[axis - 1]) break;
+        to -= at[axis - 1] * strides[axis - 1];
+        at[axis - 1] = 0;
+      }
+    }
   }
   auto backward(const auto& g, const auto&, const auto& x) const {
     auto part = g;
@@ -74,21 +85,6 @@ struct Pad {
   }
   [[nodiscard]] std::string attributes() const {
     return "before=" + before.str() + (value == 0 ? "" : " value=" + detail::number(value));
-  }
-
- private:
-  /// Copies the part of x below `axis`; returns what comes after it.
-  template <class T>
-  static const T* place(T* to, const T* from, const Shape& x, const std::size_t* strides,
-                        std::size_t axis) {
-    if (axis + 1 >= x.rank()) {
-      const std::size_t n = x.rank() == 0 ? 1 : x.back();
-      std::copy_n(from, n, to);
-      return from + n;
-    }
-    for (std::size_t i = 0; i < x[axis]; ++i)
-      from = place(to + i * strides[axis], from, x, strides, axis + 1);
-    return from;
   }
 };
 
