@@ -25,7 +25,9 @@ done
 
 # The presets are those of the repository; the program itself runs where the user is.
 (cd "$root" && cmake --preset "$preset" >/dev/null)
+start=$SECONDS
 cmake --build "$build" --parallel "$(nproc)" --target char_rnn
+echo "Built in $((SECONDS - start)) s"
 PATH=$build/examples:$PATH
 
 echo "Learning $text"
