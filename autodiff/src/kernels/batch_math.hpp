@@ -121,7 +121,7 @@ template <class T, class A>
   const Batch down = power.times(one);
   const Batch sum = one + down;
   const Batch lost = (one - sum) + down;
-  const Batch lower = power.times(one / (sum + (s + lost)));
+  const Batch lower = power.times(quotient(one, sum + (s + lost)));
   const Batch result = xsimd::select(x > Batch(T(0)), one - lower, lower);
   return xsimd::select(x == x, result, x);
 }
@@ -158,7 +158,7 @@ template <class T, class A>
   const auto is_near = a < Batch(T(0.625));
   const Batch numerator = xsimd::select(is_near, a * square * near.numerator, Batch(T(-2)));
   const Batch denominator = xsimd::select(is_near, near.denominator, batch_exp(a + a) + one);
-  const Batch result = xsimd::select(is_near, a, one) + numerator / denominator;
+  const Batch result = xsimd::select(is_near, a, one) + quotient(numerator, denominator);
   return result | (x & Batch(T(-0.0)));  // with the sign of x
 }
 

@@ -39,7 +39,7 @@ struct Pack {
   friend Pack operator+(const Pack& a, const Pack& b) { return Pack(a.v + b.v); }
   friend Pack operator-(const Pack& a, const Pack& b) { return Pack(a.v - b.v); }
   friend Pack operator*(const Pack& a, const Pack& b) { return Pack(a.v * b.v); }
-  friend Pack operator/(const Pack& a, const Pack& b) { return Pack(a.v / b.v); }
+  friend Pack operator/(const Pack& a, const Pack& b) { return Pack(quotient(a.v, b.v)); }
 
   friend Pack operator>(const Pack& a, const Pack& b) { return flag(a.v > b.v); }
   friend Pack operator<(const Pack& a, const Pack& b) { return flag(a.v < b.v); }
@@ -59,7 +59,7 @@ struct Pack {
   }
   friend Pack log1p(const Pack& x) { return Pack(xsimd::log1p(x.v)); }
   friend Pack expm1(const Pack& x) { return Pack(xsimd::expm1(x.v)); }
-  friend Pack sqrt(const Pack& x) { return Pack(xsimd::sqrt(x.v)); }
+  friend Pack sqrt(const Pack& x) { return Pack(square_root(x.v)); }
   friend Pack sin(const Pack& x) { return Pack(xsimd::sin(x.v)); }
   friend Pack cos(const Pack& x) { return Pack(xsimd::cos(x.v)); }
   friend Pack abs(const Pack& x) { return Pack(xsimd::abs(x.v)); }
