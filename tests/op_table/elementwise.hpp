@@ -38,7 +38,11 @@ inline void add_scalar_arithmetic(Cases& cases) {
       "subtract_from_scalar", [](const auto& x) { return 1.5 - x[0]; }, unary_points(-2, 2),
       [](double x) { return 1.5 - x; }));
   cases.push_back(unary_case(
-      "multiply_scalar", [](const auto& x) { return (x[0] * 3) * (-0.5 * x[0]); },
+      "multiply_scalar",
+      [](const auto& x) {
+        const auto right = -0.5 * x[0];  // in an expression the compiler chooses what is first
+        return (x[0] * 3) * right;
+      },
       unary_points(-2, 2), [](double x) { return -1.5 * x * x; }));
   cases.push_back(unary_case(
       "divide_by_scalar", [](const auto& x) { return x[0] / 4; }, unary_points(-2, 2),
