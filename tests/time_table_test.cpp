@@ -3,7 +3,6 @@
 // differences, and looking changes nothing.
 #define BOOST_TEST_MODULE time_table
 #include <boost/test/unit_test.hpp>
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <numeric>
