@@ -14,14 +14,14 @@ set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME
   libtapestry${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
-set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "${PROJECT_DESCRIPTION}
-The shared libraries: reverse-mode automatic differentiation on a tape,
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
+"The shared libraries: reverse-mode automatic differentiation on a tape,
 recurrent layers, optimizers and batches of text.")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtapestry-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
-set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "${PROJECT_DESCRIPTION} (development files)
-What is needed to build programs with Tapestry: headers, libraries, and files
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
+"What is needed to build programs with Tapestry: headers, libraries, and files
 for CMake (find_package) and pkg-config.")
 
 # Public headers show xtensor's containers. Their layout may change from one 0.x to the next, so it
