@@ -44,6 +44,7 @@ class Literal {
 
   bool take_text(std::string& value) {
     skip_space();
+    if (text_.starts_with("u'") || text_.starts_with("u\"")) text_.remove_prefix(1);  // Python 2
     if (text_.empty() || (text_[0] != '\'' && text_[0] != '"')) return false;
     const std::size_t end = text_.find(text_[0], 1);
     if (end == std::string_view::npos) return false;
@@ -57,7 +58,7 @@ class Literal {
     return value || take("False");
   }
 
-  /// (), (2,), (2, 3)
+  /// (), (2,), (2, 3), and with the long numbers of Python 2 (2L, 3L)
   bool take_shape(std::vector<std::uint64_t>& shape) {
     shape.clear();
     if (!take("(")) return false;
@@ -76,7 +77,9 @@ class Literal {
   }
 
  private:
-  void skip_space() { text_.remove_prefix(std::min(text_.find_first_not_of(" \n"), text_.size())); }
+  void skip_space() {
+    text_.remove_prefix(std::min(text_.find_first_not_of(" \t\r\n"), text_.size()));
+  }
 
   bool take_number(std::uint64_t& number) {
     skip_space();
@@ -84,6 +87,7 @@ class Literal {
     const auto [next, error] = std::from_chars(text_.data(), end, number);
     if (error != std::errc{}) return false;
     text_.remove_prefix(static_cast<std::size_t>(next - text_.data()));
+    if (text_.starts_with('L')) text_.remove_prefix(1);
     return true;
   }
 

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <exception>
 #include <optional>
 #include <unordered_set>
 
 #include "file.hpp"
 #include "npy.hpp"
+#include "other_format.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tensors.hpp"
 #include "zip.hpp"
@@ -81,8 +81,8 @@ Complaint read_array(const ZipReader& archive, std::uint64_t position, NpzArray&
 }
 
 /// The entries of an archive, each name once.
-std::vector<TensorEntry> read_entries(const ZipReader& archive, std::vector<NpzArray>& arrays,
-                                      Problems& problems) {
+std::vector<TensorEntry> read_entries(const ZipReader& archive, const Wanted& wanted,
+                                      std::vector<NpzArray>& arrays, Problems& problems) {
   std::vector<TensorEntry> entries;
   std::unordered_set<std::string> names;
   arrays.resize(archive.count());
@@ -90,7 +90,7 @@ std::vector<TensorEntry> read_entries(const ZipReader& archive, std::vector<NpzA
     const Complaint complaint = read_array(archive, i, arrays[i]);
     TensorEntry& entry = arrays[i].entry;
     entry.valid = complaint.empty();
-    if (!entry.valid) problems.add(in_quotes(entry.name) + ": " + complaint);
+    if (!entry.valid && wanted(entry.name)) problems.add(in_quotes(entry.name) + ": " + complaint);
     if (names.insert(entry.name).second)
       entries.push_back(entry);
     else
@@ -132,16 +132,24 @@ Complaint read_data(const ZipReader& archive, const NpzArray& array, std::span<s
   return complaint;
 }
 
+/// Opens the archive; adds why that cannot be.
+void open_archive(const ByteSource& file, ZipReader& archive, Problems& problems) {
+  if (const std::string other = other_format(file, Format::npz); !other.empty())
+    return problems.add("it is " + other);
+  if (const Complaint complaint = archive.open(file); !complaint.empty())
+    problems.add("it cannot be read as a zip archive: " + complaint);
+}
+
 /// Reads the parts from an archive that errors call `name`.
-void read_parts(const SavedParts& parts, std::span<const std::byte> bytes, const std::string& name,
+void read_parts(const SavedParts& parts, const ByteSource& file, const std::string& name,
                 const LoadOptions& options) {
   Problems problems;
   ZipReader archive;
-  if (const Complaint complaint = archive.open(bytes); !complaint.empty())
-    problems.add("it cannot be read as a zip archive: " + complaint);
+  open_archive(file, archive, problems);
   problems.raise_if_any(load_op, name);
   std::vector<NpzArray> arrays;
-  const std::vector<TensorEntry> entries = read_entries(archive, arrays, problems);
+  const std::vector<TensorEntry> entries =
+      read_entries(archive, Wanted(parts, options), arrays, problems);
   const auto read = [&](const TensorEntry& entry, std::span<std::byte> to) {
     return read_data(archive, arrays[entry.begin], to);
   };
@@ -170,22 +178,13 @@ void write_npz(const SavedParts& parts, const std::string& path) {
 
 void read_npz(const SavedParts& parts, const std::string& path, const LoadOptions& options) {
   check_names(load_op, parts);
-  const InputFile file(load_op, path);
-  std::vector<std::byte> bytes;
-  try {
-    bytes.resize(file.size());
-  } catch (const std::exception&) {
-    throw FileError(
-        load_op, path + ": its " + std::to_string(file.size()) + " bytes do not fit into memory");
-  }
-  file.read(0, bytes.data(), bytes.size());
-  read_parts(parts, bytes, path, options);
+  read_parts(parts, InputFile(load_op, path), path, options);
 }
 
 void read_npz(const SavedParts& parts, std::span<const std::byte> file, const std::string& name,
               const LoadOptions& options) {
   check_names(load_op, parts);
-  read_parts(parts, file, name, options);
+  read_parts(parts, MemoryBytes(file), name, options);
 }
 
 }  // namespace tapestry::detail

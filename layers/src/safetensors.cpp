@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tapestry/layers/safetensors.hpp"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include <utility>
 
 #include "file.hpp"
+#include "other_format.hpp"
 #include "safetensors_header.hpp"
 #include "tapestry/autodiff/error.hpp"
 
@@ -59,7 +62,23 @@ struct Opened {
   std::uint64_t data = 0;
 };
 
-Opened read_header(const ByteSource& file, Problems& problems) {
+/// Whether the file begins with letters and spaces, which as a length would be beyond all files.
+bool begins_as_text(std::uint64_t length) {
+  const auto bytes = std::bit_cast<std::array<unsigned char, sizeof(length)>>(length);
+  return std::ranges::all_of(
+      bytes, [](unsigned c) { return (c >= ' ' && c < 0x7F) || (c >= '\t' && c <= '\r'); });
+}
+
+/// What is wrong with a file that does not begin with the length of a header.
+std::string no_header(const ByteSource& file, std::uint64_t length) {
+  const std::string other = other_format(file, Format::safetensors);
+  if (!other.empty()) return "it is " + other;
+  if (begins_as_text(length)) return "it is text: it has no header of a safetensors file";
+  return "a header of " + std::to_string(length) + " bytes does not fit into " +
+         std::to_string(file.size());
+}
+
+Opened read_header(const ByteSource& file, const Wanted& wanted, Problems& problems) {
   std::uint64_t length = 0;
   const std::uint64_t prefix = sizeof(length);
   if (file.size() < prefix) {
@@ -67,23 +86,33 @@ Opened read_header(const ByteSource& file, Problems& problems) {
     return {};
   }
   file.read(0, &length, sizeof(length));
-  const std::string size = std::to_string(length) + " bytes";
-  if (length > file.size() - prefix)
-    problems.add("a header of " + size + " does not fit into " + std::to_string(file.size()));
+  const bool fits = length <= file.size() - prefix;
+  char first = 0;
+  if (fits && length > 0) file.read(prefix, &first, 1);
+  if (!fits || (first != '{' && !other_format(file, Format::safetensors).empty()))
+    problems.add(no_header(file, length));
   else if (length > max_header_size)
-    problems.add("a header of " + size + " is longer than 100 MB");
+    problems.add("a header of " + std::to_string(length) + " bytes is longer than 100 MB");
   if (!problems.empty()) return {};
   std::string text(length, '\0');
   file.read(prefix, text.data(), text.size());
   const std::uint64_t data = prefix + length;
-  return {parse_safetensors_header(text, file.size() - data, problems), data};
+  return {parse_safetensors_header(text, file.size() - data, wanted, problems), data};
+}
+
+/// The header of a file of which nothing else is read.
+SafetensorsHeader look_at(const char* op, const std::string& path) {
+  Problems problems;
+  Opened opened = read_header(InputFile(op, path), Wanted(), problems);
+  problems.raise_if_any(op, path);
+  return std::move(*opened.header);
 }
 
 /// Reads the parts from a file that errors call `name`.
 void read_parts(const SavedParts& parts, const ByteSource& file, const std::string& name,
                 const LoadOptions& options) {
   Problems problems;
-  const Opened opened = read_header(file, problems);
+  const Opened opened = read_header(file, Wanted(parts, options), problems);
   if (!opened.header) problems.raise_if_any("load", name);
   const auto read = [&](const TensorEntry& entry, std::span<std::byte> to) {
     file.read(opened.data + entry.begin, to.data(), to.size());
@@ -120,11 +149,14 @@ void read_safetensors(const SavedParts& parts, std::span<const std::byte> file,
 }  // namespace detail
 
 Metadata read_metadata(const std::string& path) {
-  const detail::InputFile file("read_metadata", path);
-  detail::Problems problems;
-  detail::Opened opened = detail::read_header(file, problems);
-  problems.raise_if_any("read_metadata", path);
-  return std::move(opened.header->metadata);
+  return std::move(detail::look_at("read_metadata", path).metadata);
+}
+
+SavedShapes read_shapes(const std::string& path) {
+  SavedShapes shapes;
+  for (detail::TensorEntry& entry : detail::look_at("read_shapes", path).tensors)
+    if (entry.valid) shapes.emplace(std::move(entry.name), std::move(entry.shape));
+  return shapes;
 }
 
 }  // namespace tapestry

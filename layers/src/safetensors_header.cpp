@@ -11,6 +11,7 @@ namespace tapestry::detail {
 namespace {
 
 constexpr std::size_t max_tensors = 1'000'000;
+constexpr std::size_t max_texts = 1'000'000;
 constexpr std::size_t max_axes = 64;
 
 /// Turns the text into entries piece by piece, so that a hostile one never becomes a tree.
@@ -19,7 +20,10 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   HeaderReader(SafetensorsHeader& header, Problems& problems)
       : header_(header), problems_(problems) {}
 
-  bool null() override { return misfit(); }
+  bool null() override {
+    const bool no_metadata = skipped_ == 0 && place_ == Place::file && name_ == metadata_key;
+    return no_metadata || misfit();
+  }
   bool boolean(bool) override { return misfit(); }
   bool number_integer(number_integer_t) override { return misfit(); }
   bool number_float(number_float_t, const string_t&) override { return misfit(); }
@@ -141,6 +145,8 @@ bool HeaderReader::start_array(std::size_t) {
 bool HeaderReader::key(string_t& name) {
   if (skipped_ > 0) return true;
   if (place_ == Place::file) return start_part(name);
+  if (place_ == Place::metadata && header_.metadata.size() == max_texts)
+    return stop("its metadata has more than " + std::to_string(max_texts) + " texts");
   if (place_ == Place::metadata)
     key_ = name;
   else
@@ -214,14 +220,16 @@ bool in_data(const TensorEntry& entry, std::uint64_t data_size) {
 }
 
 /// Whether the parts of a complete entry agree; adds what does not.
-bool check_entry(const TensorEntry& entry, std::uint64_t data_size, Problems& problems) {
+bool check_entry(const TensorEntry& entry, std::uint64_t data_size, const Wanted& wanted,
+                 Problems& problems) {
   bool good = in_data(entry, data_size);
   if (!good)
     problems.add(in_quotes(entry.name) + " has data at " + range_text(entry.begin, entry.end) +
                  ", outside the " + std::to_string(data_size) + " bytes of data");
   const std::optional<std::uint64_t> element = element_size(entry.dtype);
   if (!element) {
-    problems.add(in_quotes(entry.name) + " has the unknown dtype " + in_quotes(entry.dtype));
+    if (wanted(entry.name))
+      problems.add(in_quotes(entry.name) + " has the unknown dtype " + in_quotes(entry.dtype));
     return false;
   }
   const std::optional<std::uint64_t> bytes = byte_count(entry.shape, *element);
@@ -265,6 +273,7 @@ void check_cover(const std::vector<TensorEntry>& tensors, std::uint64_t data_siz
 
 std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
                                                           std::uint64_t data_size,
+                                                          const Wanted& wanted,
                                                           Problems& problems) {
   // The parser would skip other beginnings, and take a zero byte for the end.
   if (!text.starts_with('{') || text.find('\0') != std::string_view::npos) {
@@ -279,7 +288,7 @@ std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
     return std::nullopt;
   }
   for (TensorEntry& entry : header.tensors)
-    entry.valid = entry.complete && check_entry(entry, data_size, problems);
+    entry.valid = entry.complete && check_entry(entry, data_size, wanted, problems);
   check_cover(header.tensors, data_size, problems);
   return header;
 }

@@ -25,9 +25,10 @@ struct SafetensorsHeader {
 };
 
 /// Reads a header that is followed by `data_size` bytes of data; nothing when it is not even a JSON
-/// object. All that is wrong goes to `problems`. Needs a few times the memory of `text`.
+/// object. All that is wrong goes to `problems`; of the types that we do not know, those of what is
+/// `wanted`. Needs a few times the memory of `text`.
 std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
                                                           std::uint64_t data_size,
-                                                          Problems& problems);
+                                                          const Wanted& wanted, Problems& problems);
 
 }  // namespace tapestry::detail

@@ -113,6 +113,11 @@ std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape,
   return bytes;
 }
 
+Wanted::Wanted(const SavedParts& parts, const LoadOptions& options)
+    : all_(!options.ignore_surplus) {
+  for (const auto& part : parts) names_.insert(part->name());
+}
+
 void check_names(const char* op, const SavedParts& parts) {
   std::unordered_set<std::string_view> names;
   for (const auto& part : parts) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "problems.hpp"
@@ -35,6 +36,23 @@ std::optional<std::uint64_t> element_size(std::string_view dtype);
 /// element times all extents, unless that needs more than 64 bits.
 std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape,
                                         std::uint64_t element);
+
+/// Which names of a file matter: with `ignore_surplus` those of the parts, else all. What does not
+/// matter may be of a kind that we do not know.
+class Wanted {
+ public:
+  /// None.
+  Wanted() = default;
+  Wanted(const SavedParts& parts, const LoadOptions& options);
+
+  [[nodiscard]] bool operator()(std::string_view name) const {
+    return all_ || names_.contains(name);
+  }
+
+ private:
+  bool all_ = false;
+  std::unordered_set<std::string_view> names_;
+};
 
 /// Throws ArgumentError unless each part has a name of its own.
 void check_names(const char* op, const SavedParts& parts);

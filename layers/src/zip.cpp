@@ -4,6 +4,8 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <exception>
 
 namespace tapestry::detail {
 namespace {
@@ -104,10 +106,83 @@ Complaint ZipEntry::finish() {
   return count == 0 ? "" : "it is longer than it says";
 }
 
-Complaint ZipReader::open(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return "it is empty";  // libzip would take it for an archive of no files
+/// A file that libzip reads from. Its functions are C: errors become numbers.
+class ZipReader::Stream {
+ public:
+  explicit Stream(const ByteSource& file) : file_(file) {}
+
+  /// What libzip asks for.
+  static zip_int64_t answer(void* stream, void* data, zip_uint64_t size, zip_source_cmd_t command) {
+    return static_cast<Stream*>(stream)->answer(data, size, command);
+  }
+
+ private:
+  zip_int64_t answer(void* data, zip_uint64_t size, zip_source_cmd_t command);
+  zip_int64_t read(void* to, zip_uint64_t bytes);
+
+  const ByteSource& file_;
+  std::uint64_t at_ = 0;
+  ZipError error_;
+};
+
+zip_int64_t ZipReader::Stream::answer(void* data, zip_uint64_t size, zip_source_cmd_t command) {
+  switch (command) {
+    case ZIP_SOURCE_SUPPORTS:
+      return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE,
+                                            ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE,
+                                            ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL, -1);
+    case ZIP_SOURCE_OPEN:
+      at_ = 0;
+      return 0;
+    case ZIP_SOURCE_READ:
+      return read(data, size);
+    case ZIP_SOURCE_SEEK: {
+      const zip_int64_t to =
+          zip_source_seek_compute_offset(at_, file_.size(), data, size, error_.get());
+      if (to >= 0) at_ = static_cast<std::uint64_t>(to);
+      return to >= 0 ? 0 : -1;
+    }
+    case ZIP_SOURCE_TELL:
+      return static_cast<zip_int64_t>(at_);
+    case ZIP_SOURCE_STAT: {
+      auto* status = static_cast<zip_stat_t*>(data);
+      zip_stat_init(status);
+      status->size = file_.size();
+      status->valid = ZIP_STAT_SIZE;
+      return sizeof(*status);
+    }
+    case ZIP_SOURCE_ERROR:
+      return zip_error_to_data(error_.get(), data, size);
+    case ZIP_SOURCE_CLOSE:
+    case ZIP_SOURCE_FREE:
+      return 0;
+    default:
+      zip_error_set(error_.get(), ZIP_ER_OPNOTSUPP, 0);
+      return -1;
+  }
+}
+
+zip_int64_t ZipReader::Stream::read(void* to, zip_uint64_t bytes) {
+  try {
+    const auto count = std::min<std::uint64_t>(bytes, file_.size() - at_);
+    file_.read(at_, to, count);
+    at_ += count;
+    return static_cast<zip_int64_t>(count);
+  } catch (const std::exception&) {
+    zip_error_set(error_.get(), ZIP_ER_READ, EIO);
+    return -1;
+  }
+}
+
+ZipReader::ZipReader() = default;
+ZipReader::~ZipReader() = default;
+
+Complaint ZipReader::open(const ByteSource& file) {
+  if (file.size() == 0) return "it is empty";  // libzip would take it for an archive of no files
+  size_ = file.size();
+  stream_ = std::make_unique<Stream>(file);
   ZipError error;
-  Source source(zip_source_buffer_create(bytes.data(), bytes.size(), 0, error.get()));
+  Source source(zip_source_function_create(&Stream::answer, stream_.get(), error.get()));
   archive_ = open_archive(source, ZIP_RDONLY | ZIP_CHECKCONS, error);
   return archive_ ? "" : error.text();
 }
@@ -123,6 +198,8 @@ Complaint ZipReader::describe(std::uint64_t position, Description& description) 
   description.name = status.name;
   description.size = status.size;
   const bool stored = status.comp_method == ZIP_CM_STORE;
+  if (status.comp_size > size_)
+    return "its " + std::to_string(status.comp_size) + " bytes are more than those of the archive";
   const bool possible =
       stored ? status.size == status.comp_size : status.size / max_expansion <= status.comp_size;
   if (possible) return "";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Zip archives in memory, by libzip. Its errors become texts.
+// Zip archives, by libzip. Its errors become texts.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <vector>
+
+#include "file.hpp"
 
 // libzip's own names for its handles.
 struct zip;
@@ -39,10 +41,16 @@ class ZipEntry {
   std::unique_ptr<zip_file, ZipDeleter> file_;
 };
 
-/// An archive. Its bytes must outlive it.
+/// An archive, of which nothing but the list of its files is kept in memory. What it is read from
+/// must outlive it.
 class ZipReader {
  public:
-  Complaint open(std::span<const std::byte> bytes);
+  ZipReader();
+  ZipReader(const ZipReader&) = delete;
+  ZipReader& operator=(const ZipReader&) = delete;
+  ~ZipReader();
+
+  Complaint open(const ByteSource& file);
 
   /// Number of files in it.
   [[nodiscard]] std::uint64_t count() const;
@@ -53,12 +61,17 @@ class ZipReader {
   };
 
   /// What the archive says of the file at `position`. A size that cannot come out of the bytes that
-  /// the file takes up is a complaint, so that no small archive claims endless data.
+  /// the file takes up, or more of those than the archive has, is a complaint, so that no small
+  /// archive claims endless data.
   Complaint describe(std::uint64_t position, Description& description) const;
 
   Complaint open(std::uint64_t position, ZipEntry& entry) const;
 
  private:
+  class Stream;
+
+  std::uint64_t size_ = 0;  // of the archive
+  std::unique_ptr<Stream> stream_;
   std::unique_ptr<zip, ZipDeleter> archive_;
 };
 

@@ -40,6 +40,7 @@ void save_npz(Model&& model, const std::string& path) {
 /// Fills all parameters of a model, or parts of a `bundle`, from an .npz file, as `load` does from
 /// a safetensors file: with the same demands, and one error that lists all that does not fit.
 /// Reads what numpy.savez and numpy.savez_compressed write; arrays in Fortran's order are turned.
+/// Of a large file no more is read than the model needs.
 ///
 /// Throws FileError when the file cannot be read, is damaged or does not fit, and ArgumentError
 /// when two parts have one name or one has none; then the model is as before.

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tapestry/layers/saved_part.hpp"
 
@@ -43,7 +45,7 @@ void save(Model&& model, const std::string& path, const Metadata& metadata = {})
 }
 
 /// Fills all parameters of a model, and all parts of a `bundle`, from a file that has exactly their
-/// names, shapes and scalar types; with `ignore_surplus` it may have others too.
+/// names, shapes and scalar types; with `ignore_surplus` it may have others too, of any type.
 /// Numbers are not converted: F32 goes into floats, F64 into doubles.
 ///
 /// Throws FileError when the file cannot be read, is damaged or does not fit. The text lists all
@@ -59,5 +61,12 @@ void load(Model&& model, const std::string& path, const LoadOptions& options = {
 /// What `save` was given as metadata; empty when it was nothing. Other programs write theirs:
 /// {"format": "pt"}. Throws FileError when the file cannot be read or is damaged.
 [[nodiscard]] Metadata read_metadata(const std::string& path);
+
+/// Shapes of the tensors in a file, by name.
+using SavedShapes = std::map<std::string, std::vector<std::uint64_t>>;
+
+/// What shapes a file holds, of all types that are known: to build a model that fits it, or to
+/// refuse it before anything is built. Throws FileError when the file cannot be read or is damaged.
+[[nodiscard]] SavedShapes read_shapes(const std::string& path);
 
 }  // namespace tapestry
