@@ -259,6 +259,38 @@ BOOST_AUTO_TEST_CASE(bad_files) {
   refuse_bytes(before + "ab\x80", "it is not valid UTF-8 at byte 65537 (0x80)");
 }
 
+// Some editors write one at the start. As a symbol it would be in no other text.
+BOOST_AUTO_TEST_CASE(a_byte_order_mark_at_the_start_is_no_symbol) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "text", mark = "\xEF\xBB\xBF";
+  const std::string text = "the cat " + mark + "\n" + std::string(70'000, 'a');
+  for (const Unit unit : {Unit::character, Unit::word}) {
+    write_bytes(path, mark + text);
+    const Vocabulary vocabulary = vocabulary_of_file(path, unit);
+    const auto of_text = unit == Unit::word ? Vocabulary::of_words : Vocabulary::of_characters;
+    BOOST_TEST((vocabulary == of_text(text, {})));
+    BOOST_TEST((vocabulary == of_text(mark + text, {})));
+    const std::string within = unit == Unit::word ? " " + mark : mark;
+    BOOST_TEST(vocabulary.contains(within));
+    const TextTokens tokens(path, vocabulary);
+    BOOST_TEST(tokens.size() == vocabulary.encode(mark + text).size());
+  }
+  const std::string plain = "the cat\n";
+  write_bytes(path, mark + plain);
+  const Vocabulary vocabulary = vocabulary_of_file(path, Unit::character);
+  BOOST_TEST((vocabulary == Vocabulary::of_characters(plain)));
+  const TextTokens tokens(path, vocabulary);
+  const Indices all = vocabulary.encode(plain);
+  BOOST_TEST((vocabulary.encode(mark + plain) == all));
+  BOOST_TEST(tokens.bytes() == plain.size() + 3);
+  Generator generator(2);
+  expect_tokens(tokens, all, generator);
+  write_bytes(path, mark);
+  BOOST_CHECK_EXCEPTION(
+      (void)vocabulary_of_file(path, Unit::character), FileError,
+      says("[vocabulary_of_file] " + path + ": it is empty, but for a byte order mark"));
+}
+
 BOOST_AUTO_TEST_CASE(unknown_symbols) {
   const TemporaryFolder folder;
   const std::string path = folder / "text";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Texts as words, what a vocabulary takes of a text, and vocabularies as JSON.
 #define BOOST_TEST_MODULE words
+#include <sys/resource.h>
+
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
@@ -281,6 +283,26 @@ BOOST_AUTO_TEST_CASE(json_of_something_else) {
   refuse(with("character", R"(["a",""])", "0", "null"), "a symbol is empty");
   refuse(with("character", R"(["a","a"])", "0", "null"), "symbol 'a' is given twice");
   BOOST_CHECK_NO_THROW((void)Vocabulary::from_json(with("word", R"(["a b","c d"])", "1", "1")));
+  refuse(R"({"unit":"word","unit":"word"})", other + "it has its 'unit' twice");
+  refuse(with("word", R"([["a"]])", "0", "null"), other + "one of its 'symbols' is not a text");
+  refuse(with("word", R"({"a":"b"})", "0", "null"), other + "its 'symbols' are not a list");
+  BOOST_CHECK_NO_THROW((void)Vocabulary::from_json(
+      R"({"later":[{"unit":3},[]],"unit":"word","special":0,"symbols":["a"],"unknown":null})"));
+}
+
+// As a tree, each bracket would be 70 bytes.
+BOOST_AUTO_TEST_CASE(json_within_json_takes_no_more_memory_than_its_text) {
+  const auto peak = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss / 1024;
+  };
+  for (const std::string begin : {"", R"({"symbols":)", R"({"later":)"}) {
+    const std::string json = begin + std::string(20'000'000, '[');
+    const auto before = peak();
+    BOOST_CHECK_THROW((void)Vocabulary::from_json(json), ArgumentError);
+    BOOST_TEST(peak() - before < 100);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(damaged_json) {

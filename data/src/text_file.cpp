@@ -46,7 +46,7 @@ void TextTokens::index() {
   std::string rest;         // what may go on in the next part
   std::uint64_t start = 0;  // of the rest, in the file
   const auto take = [&](std::size_t lookahead) {
-    std::size_t at = 0;
+    std::size_t at = start == 0 ? vocabulary_.mark_length(rest) : 0;
     while (at < rest.size() && at + lookahead <= rest.size()) {
       const std::string_view text = std::string_view(rest).substr(at);
       const auto [token, length] = vocabulary_.first_of(text);

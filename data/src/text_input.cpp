@@ -85,6 +85,8 @@ std::uint64_t TextInput::for_each_part(const std::function<void(std::string_view
     raise_if(utf8::check_part(state, part.substr(0, zero)));
     if (zero != std::string_view::npos)
       fail("it is not text: a zero byte at byte " + std::to_string(offset + zero));
+    if (size_ == part.size() && part == utf8::byte_order_mark)
+      fail("it is empty, but for a byte order mark");
     hash.add(part);
     use(part);
     offset += part.size();

@@ -12,6 +12,9 @@
 
 namespace tapestry::data::utf8 {
 
+/// What some editors write at the start of a text to tell that it is UTF-8: U+FEFF.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 /// Length in bytes (1 to 4) of the character that starts at byte `at` of `text`; 0 when the bytes
 /// there are not valid UTF-8: stray, missing or overlong bytes, surrogates, beyond U+10FFFF
 /// (table 3-7 of the Unicode standard). `at` must be less than the size.

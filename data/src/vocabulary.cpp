@@ -82,6 +82,11 @@ std::int64_t Vocabulary::find(std::string_view symbol) const {
   return unknown_.value_or(-1);
 }
 
+std::size_t Vocabulary::mark_length(std::string_view text) const {
+  const bool marked = text.starts_with(utf8::byte_order_mark);
+  return marked && !contains(utf8::byte_order_mark) ? utf8::byte_order_mark.size() : 0;
+}
+
 Vocabulary::Match Vocabulary::longest_match(std::string_view text) const {
   for (const std::size_t length : lengths_) {
     if (length > text.size()) continue;
@@ -108,7 +113,7 @@ std::size_t Vocabulary::lookahead() const {
 Indices Vocabulary::encode(std::string_view text) const {
   std::vector<std::int64_t> tokens;
   tokens.reserve(text.size() / lengths_.back() + 1);
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = mark_length(text); at < text.size();) {
     const Match match = first_of(text.substr(at));
     if (match.token < 0) throw_unknown(text, at, match.length);
     tokens.push_back(match.token);

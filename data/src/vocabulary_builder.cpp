@@ -92,6 +92,10 @@ void VocabularyBuilder::add(std::string_view piece) {
     rest_ += slice;
     piece.remove_prefix(slice.size());
     std::size_t at = 0;
+    if (!begun_ && rest_.size() >= utf8::byte_order_mark.size()) {
+      if (rest_.starts_with(utf8::byte_order_mark)) at = utf8::byte_order_mark.size();
+      begun_ = true;
+    }
     while (at + lookahead <= rest_.size()) {
       const std::string_view text = std::string_view(rest_).substr(at);
       const std::size_t length = detail::piece_length(text, unit_);

@@ -29,7 +29,10 @@ std::vector<std::string> read_lines(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw tapestry::FileError("read_lines", "cannot read '" + path + "'");
   std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);)
+  bool first = true;
+  for (std::string line; std::getline(file, line); first = false) {
+    if (first && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
     if (!line.empty()) lines.push_back(line);
+  }
   return lines;
 }

@@ -28,7 +28,8 @@ class TextInput;
 ///
 /// Throws FileError with the path when the file cannot be opened or read, is not a regular file, is
 /// empty, changes while it is read, is not text (it has a zero byte) or not UTF-8; the last two
-/// name the byte. Throws ArgumentError for options that make no sense.
+/// name the byte. A byte order mark at its start is not a character of it. Throws ArgumentError for
+/// options that make no sense.
 [[nodiscard]] Vocabulary vocabulary_of_file(const std::string& path, Unit unit,
                                             const VocabularyOptions& options = {});
 

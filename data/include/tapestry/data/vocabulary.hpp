@@ -60,7 +60,9 @@ struct Utf8State {          // of a text that comes in parts
 };
 }  // namespace detail
 
-/// Symbols and their numbers: token k stands for the k-th symbol. Symbols and texts are UTF-8.
+/// Symbols and their numbers: token k stands for the k-th symbol. Symbols and texts are UTF-8. A
+/// byte order mark (U+FEFF) at the very start of a text tells its encoding and is no part of it,
+/// unless it was given as a symbol.
 class Vocabulary {
  public:
   /// The special symbols, the one for what is unknown, and the distinct characters (Unicode code
@@ -106,7 +108,7 @@ class Vocabulary {
 
   /// The tokens of `text`, shape (N,): of its characters or words, or, in a vocabulary of a list of
   /// symbols, from left to right at each place the longest symbol that fits.
-  /// `decode(encode(text)) == text` holds where all is known.
+  /// `decode(encode(text)) == text` holds where all is known, but for a byte order mark.
   /// Throws IndexError naming the character or word and its place where no symbol fits and there is
   /// none for what is unknown, ArgumentError naming the byte where `text` is not valid UTF-8.
   [[nodiscard]] Indices encode(std::string_view text) const;
@@ -146,6 +148,9 @@ class Vocabulary {
 
   Vocabulary(Matching matching, std::vector<std::string> symbols, std::size_t special,
              std::optional<std::int64_t> unknown);
+
+  /// Bytes of the byte order mark at the start of a whole text that is not a symbol; 0 or 3.
+  [[nodiscard]] std::size_t mark_length(std::string_view text) const;
 
   [[nodiscard]] Match first_of(std::string_view text) const;
   [[nodiscard]] Match longest_match(std::string_view text) const;
@@ -193,7 +198,8 @@ class VocabularyBuilder {
   std::vector<std::uint64_t> ascii_counts_;  // of single characters below 128
   detail::TextMap<std::uint64_t> counts_;    // of all else
   detail::Utf8State checked_;
-  std::string rest_;  // what may go on in the next part
+  bool begun_ = false;  // past where a byte order mark may be
+  std::string rest_;    // what may go on in the next part
 };
 
 }  // namespace tapestry::data
