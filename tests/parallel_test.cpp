@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <thread>
 #include <tuple>
@@ -180,6 +181,13 @@ BOOST_AUTO_TEST_CASE(ranges_cover_all) {
 BOOST_AUTO_TEST_CASE(the_number_of_threads_is_checked) {
   BOOST_CHECK_THROW(set_num_threads(0), ArgumentError);
   BOOST_CHECK_THROW(set_num_threads(-3), ArgumentError);
+  // So many take the machine down; 16 may always be asked for.
+  BOOST_CHECK_THROW(set_num_threads(1'000'000), ArgumentError);
+  BOOST_CHECK_THROW(set_num_threads(std::numeric_limits<int>::max()), ArgumentError);
+  BOOST_TEST(num_threads() == 1);
+  set_num_threads(16);
+  BOOST_TEST(num_threads() == 16);
+  set_num_threads(1);
   BOOST_TEST(num_threads() == 1);
 }
 

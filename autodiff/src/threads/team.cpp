@@ -208,6 +208,14 @@ void set_num_threads(int count) {
   if (count < 1)
     throw ArgumentError("set_num_threads",
                         "the number of threads must be positive, not " + std::to_string(count));
+  // More of them only wait for each other, and in the thousands other programs find none left.
+  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int most = std::max(16, 4 * processors);
+  if (count > most)
+    throw ArgumentError("set_num_threads", std::to_string(count) + " threads are too many for " +
+                                               std::to_string(processors) +
+                                               " processors: choose at most " +
+                                               std::to_string(most));
   detail::threads_wanted = count;
 }
 
