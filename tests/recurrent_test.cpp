@@ -359,6 +359,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(options, Layer, Layers) {
   BOOST_CHECK_EXCEPTION(make<Layer>({.dropout = -0.1}), ArgumentError,
                         says(op + "dropout must lie in [0, 1], not -0.100000"));
   BOOST_CHECK_THROW(make<Layer>({.dropout = std::nan("")}), ArgumentError);
+  // It would do nothing, which must not happen in silence.
+  BOOST_CHECK_EXCEPTION(make<Layer>({.num_layers = 1, .dropout = 0.5}), ArgumentError,
+                        says(op + "dropout lies between layers and would do nothing in a single "
+                                  "one: use layers::Dropout after it, variational_dropout within "
+                                  "it, or more layers"));
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(shapes, Layer, Layers) {

@@ -22,6 +22,10 @@ void check_options(const char* kind, const RecurrentOptions& options) {
   check_size(kind, "hidden_size", options.hidden_size);
   check_size(kind, "num_layers", options.num_layers);
   check_rate(kind, "dropout", options.dropout);
+  if (options.dropout > 0 && options.num_layers == 1)
+    throw ArgumentError(kind,
+                        "dropout lies between layers and would do nothing in a single one: use "
+                        "layers::Dropout after it, variational_dropout within it, or more layers");
   check_rate(kind, "variational_dropout.input", options.variational_dropout.input);
   check_rate(kind, "variational_dropout.state", options.variational_dropout.state);
 }

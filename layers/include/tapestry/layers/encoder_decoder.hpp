@@ -115,7 +115,8 @@ struct EncoderDecoder {
   std::optional<Linear<T>> combine;  ///< W_c (H, 2H), with attention
   Linear<T> head;                    ///< W_o (V, H), b_o (V)
 
-  /// Throws ArgumentError when a size is 0 or dropout is outside [0, 1].
+  /// Throws ArgumentError when a size is 0, dropout is outside [0, 1], or there is dropout and only
+  /// one layer.
   explicit EncoderDecoder(const EncoderDecoderOptions& o, Attention chosen_attention = {})
       : source_embedding(o.source_tokens, o.embedding_size),
         target_embedding(o.target_tokens, o.embedding_size),

@@ -12,7 +12,7 @@ struct GRUOptions {
   std::size_t hidden_size = 0;  ///< H
   std::size_t num_layers = 1;   ///< L
   bool bias = true;             ///< additive parameters, those of layer norm included
-  double dropout = 0;           ///< in training, on the output of each layer but the last
+  double dropout = 0;           ///< in training, on the output of each layer but the last; L > 1
   bool bidirectional = false;   ///< D = 2
   VariationalDropout variational_dropout = {};  ///< the same masks at every step
   bool layer_norm = false;                      ///< within the cell, see below
@@ -41,7 +41,8 @@ struct GRUOptions {
 template <class T = float>
 class GRU : public Recurrent<T, HiddenState<T>> {
  public:
-  /// Throws ArgumentError when a size is 0 or a dropout rate is outside [0, 1].
+  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], or there is dropout
+  /// between layers and only one of them.
   explicit GRU(const GRUOptions& options);
 
  private:

@@ -13,7 +13,7 @@ struct LSTMOptions {
   std::size_t hidden_size = 0;  ///< H
   std::size_t num_layers = 1;   ///< L
   bool bias = true;             ///< additive parameters, those of layer norm included
-  double dropout = 0;           ///< in training, on the output of each layer but the last
+  double dropout = 0;           ///< in training, on the output of each layer but the last; L > 1
   bool bidirectional = false;   ///< D = 2
   VariationalDropout variational_dropout = {};  ///< the same masks at every step
   bool layer_norm = false;                      ///< within the cell, see below
@@ -50,8 +50,9 @@ struct LSTMOptions {
 template <class T = float>
 class LSTM : public Recurrent<T, CellState<T>> {
  public:
-  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], P is not below H, or
-  /// there is a forget bias without biases.
+  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], there is dropout
+  /// between layers and only one of them, P is not below H, or there is a forget bias without
+  /// biases.
   explicit LSTM(const LSTMOptions& options);
 
  private:

@@ -35,7 +35,7 @@ struct RecurrentOptions {
   std::size_t hidden_size = 0;  ///< H
   std::size_t num_layers = 1;   ///< L
   bool bias = true;             ///< additive parameters, those of layer norm included
-  double dropout = 0;           ///< in training, on the output of each layer but the last
+  double dropout = 0;           ///< in training, on the output of each layer but the last; L > 1
   bool bidirectional = false;   ///< a second set of cells reads each sequence from its end
   VariationalDropout variational_dropout = {};
   bool layer_norm = false;             ///< in the cell (Ba, Kiros and Hinton 2016)
@@ -101,7 +101,8 @@ class RecurrentLayer : public Layer {
   }
 
  protected:
-  /// Throws ArgumentError when a size is 0 or a dropout rate is outside [0, 1].
+  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], or there is dropout
+  /// between layers and only one of them.
   RecurrentLayer(CellOptions cell, const RecurrentOptions& options);
 
  private:

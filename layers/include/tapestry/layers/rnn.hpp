@@ -46,7 +46,7 @@ struct RNNOptions {
   std::size_t num_layers = 1;                           ///< L
   ActivationFunction<T> activation = Activation::tanh;  ///< f_s
   bool bias = true;            ///< additive parameters, those of layer norm included
-  double dropout = 0;          ///< in training, on the output of each layer but the last
+  double dropout = 0;          ///< in training, on the output of each layer but the last; L > 1
   bool bidirectional = false;  ///< D = 2
   VariationalDropout variational_dropout = {};  ///< the same masks at every step
   bool layer_norm = false;                      ///< within the cell, see below
@@ -75,8 +75,9 @@ struct RNNOptions {
 template <class T = float>
 class RNN : public Recurrent<T, HiddenState<T>> {
  public:
-  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], a function is empty,
-  /// or there is an output activation without an output.
+  /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], there is dropout
+  /// between layers and only one of them, a function is empty, or there is an output activation
+  /// without an output.
   explicit RNN(const RNNOptions<T>& options);
 
   /// W_ho and b_ho. Of rank 0 when there is no output, or no bias.
