@@ -20,7 +20,8 @@ struct CheckpointInfo {
 
 [[nodiscard]] tapestry::Metadata to_metadata(const CheckpointInfo& info);
 
-/// Throws FileError when `path` cannot be read or is no checkpoint of this program.
+/// Throws FileError when `path` cannot be read, is no checkpoint of this program, or does not hold
+/// the matrices that its options and vocabulary speak of.
 [[nodiscard]] CheckpointInfo read_info(const std::string& path);
 
 /// A model as it was saved, ready for use: dropout is off.

@@ -6,6 +6,7 @@
 
 #include "checkpoint.hpp"
 #include "commands.hpp"
+#include "guards.hpp"
 
 namespace tp = tapestry;
 
@@ -37,6 +38,9 @@ void graph(const GraphOptions& options) {
   if (svg == options.output)
     throw tp::ArgumentError("graph", "--output is the DOT file, beside which '" + svg.string() +
                                          "' will stand; give it another ending");
+  check_standard_output("graph", {options.checkpoint});
+  check_output("graph", options.output, {".dot", ".gv"}, {options.checkpoint});
+  check_output("graph", svg.string(), {".svg"}, {options.checkpoint});
   Checkpoint checkpoint = read_checkpoint(options.checkpoint);
   const tp::data::SequenceBatch batch = tokens_for(options, checkpoint.info.vocabulary);
   tp::Tape<> tape;

@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +17,60 @@ namespace {
 
 volatile std::sig_atomic_t signal_came = 0;
 
+bool ends_with_one_of(const std::filesystem::path& path, const std::vector<std::string>& endings) {
+  std::string ending = path.extension().string();
+  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::ranges::find(endings, ending) != endings.end();
+}
+
+/// What a path leads to, be it there or not.
+std::filesystem::path followed(std::filesystem::path path) {
+  std::error_code failure;
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(path, failure); ++links)
+    path = path.parent_path() / std::filesystem::read_symlink(path, failure);
+  return path;
+}
+
+bool is_same_file(const struct stat& a, const std::string& path) {
+  struct stat b {};
+  return stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 }  // namespace
+
+void go_on_when_writing_fails() {
+  // By a function and not by ignoring them, which programs that we run would inherit.
+  for (const int which : {SIGPIPE, SIGXFSZ}) std::signal(which, [](int) {});
+}
+
+void check_output(const char* command, const std::string& path,
+                  const std::vector<std::string>& endings, const std::vector<std::string>& inputs) {
+  const std::string name = "the output '" + path + "'";
+  const std::filesystem::path target = followed(path);
+  for (const auto& place : {std::filesystem::path(path), target})
+    if (!ends_with_one_of(place, endings))
+      throw tapestry::FileError(
+          command, name + " is not of the kind that is written" +
+                       (place == path ? "" : " but a link to '" + place.string() + "'") +
+                       ": it should end with " + endings.front());
+  struct stat existing {};
+  if (stat(path.c_str(), &existing) != 0) return;
+  for (const std::string& input : inputs)
+    if (is_same_file(existing, input))
+      throw tapestry::FileError(
+          command, name + " is also what is read, '" + input + "': choose another file to write");
+  if (!S_ISREG(existing.st_mode))
+    throw tapestry::FileError(command, name + " is not a regular file");
+}
+
+void check_standard_output(const char* command, const std::vector<std::string>& inputs) {
+  struct stat existing {};
+  if (fstat(STDOUT_FILENO, &existing) != 0 || !S_ISREG(existing.st_mode)) return;
+  for (const std::string& input : inputs)
+    if (is_same_file(existing, input))
+      throw tapestry::FileError(command, "the standard output is also what is read, '" + input +
+                                             "': send it to another file");
+}
 
 CatchInterrupts::CatchInterrupts() {
   signal_came = 0;

@@ -8,6 +8,7 @@
 
 #include "checkpoint.hpp"
 #include "commands.hpp"
+#include "guards.hpp"
 
 namespace tp = tapestry;
 
@@ -85,6 +86,9 @@ void list_places(const std::vector<std::string>& symbols, const tp::Array<float>
 }  // namespace
 
 void inspect(const InspectOptions& options) {
+  const std::vector<std::string> inputs{options.checkpoint, options.text};
+  check_standard_output("inspect", inputs);
+  check_output("inspect", options.output, {".html", ".htm"}, inputs);
   Checkpoint checkpoint = read_checkpoint(options.checkpoint);
   const tp::data::Vocabulary& vocabulary = checkpoint.info.vocabulary;
   const tp::Indices tokens = tokens_of(options, vocabulary);

@@ -19,14 +19,12 @@ tp::data::SequenceBatches held_out(std::shared_ptr<const tp::data::TokenSource> 
   return tp::data::SequenceBatches(std::move(source), {.steps = steps, .batch = streams});
 }
 
-[[noreturn]] void throw_too_short(const TrainingOptions& options, std::size_t there,
-                                  std::size_t needed) {
-  const std::string steps = std::to_string(options.sequence);
+[[noreturn]] void throw_too_short(const TrainingOptions& options, std::size_t there) {
   throw tp::FileError("train", "'" + options.text + "' is too short: " + std::to_string(there) +
-                                   " tokens to train on, and batches of " +
-                                   std::to_string(options.batch) + " sequences of " + steps +
-                                   " need " + std::to_string(needed) +
-                                   "; choose smaller --batch and --sequence");
+                                   " tokens to train on, and a batch of " +
+                                   std::to_string(options.batch) + " sequences of " +
+                                   std::to_string(options.sequence) +
+                                   " needs more; choose smaller --batch and --sequence");
 }
 
 }  // namespace
@@ -34,8 +32,7 @@ tp::data::SequenceBatches held_out(std::shared_ptr<const tp::data::TokenSource> 
 TextParts split(std::shared_ptr<const tp::data::TextTokens> text, const TrainingOptions& options) {
   const std::size_t size = text->size();
   const auto kept = static_cast<std::size_t>(static_cast<double>(size) * (1 - options.validation));
-  const std::size_t needed = options.sequence * options.batch + 1;
-  if (kept < needed) throw_too_short(options, kept, needed);
+  if (kept == 0 || options.sequence > (kept - 1) / options.batch) throw_too_short(options, kept);
   TextParts parts;
   const bool words = options.tokens.unit == tp::data::Unit::word;
   parts.unit = words ? "word" : "character";

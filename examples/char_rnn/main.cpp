@@ -9,6 +9,8 @@
 
 #include "checks.hpp"
 #include "commands.hpp"
+#include "guards.hpp"
+#include "option_list.hpp"
 #include "trainer.hpp"
 
 namespace {
@@ -18,79 +20,18 @@ CLI::Option* add(CLI::App* app, const std::string& name, Value& value, const std
   return app->add_option(name, value, text)->capture_default_str();
 }
 
-void add_model(CLI::App* app, TrainingOptions& o) {
-  add(app, "--cell", o.model.cell, "kind of recurrent layer")
-      ->check(CLI::IsMember({"rnn", "lstm", "gru"}))
-      ->group("Model");
-  add(app, "--layers", o.model.layers, "recurrent layers")->check(whole(1))->group("Model");
-  add(app, "--hidden", o.model.hidden, "units of a layer")->check(whole(1))->group("Model");
-  add(app, "--embedding", o.model.embedding, "numbers that stand for a token")
-      ->check(whole(1))
-      ->group("Model");
-  add(app, "--dropout", o.model.dropout, "share of units that is left out in training")
-      ->check(share())
-      ->group("Model");
+void add_option(CLI::App* app, const OptionText& text, auto& value, const CLI::Validator& check) {
+  add(app, text.flag, value, text.help)->check(check)->group(text.group);
 }
-
-void add_tokens(CLI::App* app, TrainingOptions& o) {
-  const auto set_unit = [&o](const std::string& name) {
-    o.tokens.unit = name == "word" ? tapestry::data::Unit::word : tapestry::data::Unit::character;
+void add_option(CLI::App* app, const OptionText& text, tapestry::data::Unit& unit,
+                const CLI::Validator& check) {
+  const auto set = [&unit](const std::string& name) {
+    unit = name == "word" ? tapestry::data::Unit::word : tapestry::data::Unit::character;
   };
-  app->add_option_function<std::string>("--unit", set_unit, "what a token is")
-      ->check(CLI::IsMember({"character", "word"}))
+  app->add_option_function<std::string>(text.flag, set, text.help)
+      ->check(check)
       ->default_str("character")
-      ->group("Text");
-  add(app, "--min-count", o.tokens.min_count, "rarer characters or words become <unk>")
-      ->check(whole(1))
-      ->group("Text");
-  add(app, "--max-vocabulary", o.tokens.max_vocabulary,
-      "keep the most frequent ones, the others become <unk>; 0: all")
-      ->check(whole())
-      ->group("Text");
-  add(app, "--validation", o.validation,
-      "share of the text, at its end, that is held out; of a large one 500,000 tokens are read")
-      ->check(share(0.9))
-      ->group("Text");
-}
-
-void add_learning(CLI::App* app, TrainingOptions& o) {
-  const std::string group = "Training";
-  add(app, "--epochs", o.epochs, "times that the text is read")->check(whole(1))->group(group);
-  add(app, "--steps", o.steps, "updates, instead of epochs")->check(whole())->group(group);
-  add(app, "--sequence", o.sequence, "tokens that a gradient goes back")
-      ->check(whole(1))
-      ->group(group);
-  add(app, "--batch", o.batch, "sequences in a step")->check(whole(1))->group(group);
-  add(app, "--optimizer", o.optimizer, "sgd is with a momentum of 0.9")
-      ->check(CLI::IsMember({"adam", "adamw", "rmsprop", "adagrad", "sgd"}))
-      ->group(group);
-  add(app, "--learning-rate", o.learning_rate, "the highest")->check(not_negative())->group(group);
-  add(app, "--schedule", o.schedule.kind, "of the learning rate")
-      ->check(CLI::IsMember({"constant", "step", "cosine"}))
-      ->group(group);
-  add(app, "--warm-up", o.schedule.warm_up, "steps in which the learning rate rises from zero")
-      ->check(whole())
-      ->group(group);
-  add(app, "--decay-every", o.schedule.decay_every, "steps, for the schedule 'step'; 0: a tenth")
-      ->check(whole())
-      ->group(group);
-  add(app, "--decay-factor", o.schedule.decay_factor, "for the schedule 'step'")
-      ->check(share())
-      ->group(group);
-  add(app, "--weight-decay", o.weight_decay, "of matrices, not of biases")
-      ->check(not_negative())
-      ->group(group);
-  add(app, "--clip", o.clip, "largest norm of the gradient; 0: any")
-      ->check(not_negative())
-      ->group(group);
-  add(app, "--evaluate-every", o.evaluate_every,
-      "steps between evaluations; 0: an epoch, from 10 to 1000 steps")
-      ->check(whole())
-      ->group(group);
-  add(app, "--patience", o.patience, "evaluations without a gain before it stops; 0: goes on")
-      ->check(whole())
-      ->group(group);
-  add(app, "--seed", o.seed, "of all random numbers")->check(whole())->group(group);
+      ->group(text.group);
 }
 
 void add_train(CLI::App& app) {
@@ -108,9 +49,9 @@ void add_train(CLI::App& app) {
       ->check(not_negative());
   add(command, "--threads", run->threads, "that compute; the results do not depend on them")
       ->check(whole(1));
-  add_tokens(command, *o);
-  add_model(command, *o);
-  add_learning(command, *o);
+  for_each_option(*o, [&](const OptionText& option, auto& value, const CLI::Validator& check) {
+    add_option(command, option, value, check);
+  });
   command->callback([=] {
     if (!run->resume && text->count() == 0) throw CLI::RequiredError("--text");
     for (const CLI::Option* option : command->get_options())
@@ -184,8 +125,11 @@ void add_graph(CLI::App& app) {
   command->callback([=] { graph(*o); });
 }
 
-int fail(const std::string& reason) {
+/// On one line, without what a file may have in store for a terminal.
+int fail(std::string reason) {
   std::cout.flush();
+  for (char& c : reason)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' ? ' ' : '?';
   std::cerr << "char_rnn: " << reason << '\n';
   return 1;
 }
@@ -207,6 +151,7 @@ int main(int argc, char** argv) {
   add_sample(app);
   add_inspect(app);
   add_graph(app);
+  go_on_when_writing_fails();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -80,6 +80,15 @@ MetricsLog::MetricsLog(const std::string& folder, std::uint64_t step)
 
 void MetricsLog::add(const Metrics& metrics) {
   rows_.push_back(metrics);
+  unwritten_ = true;
+  write();
+}
+
+void MetricsLog::finish() {
+  if (unwritten_) write();
+}
+
+void MetricsLog::write() {
   std::string text = std::string(header) + "\n";
   for (const Metrics& row : rows_) text += line_of(row) + "\n";
   const std::string fresh = csv_ + ".new";
@@ -95,6 +104,7 @@ void MetricsLog::add(const Metrics& metrics) {
   std::error_code failure;
   std::filesystem::rename(fresh, csv_, failure);
   if (failure) throw tp::FileError("train", "cannot write '" + csv_ + "': " + failure.message());
+  unwritten_ = false;
 }
 
 void MetricsLog::draw() const {

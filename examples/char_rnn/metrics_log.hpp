@@ -28,15 +28,21 @@ class MetricsLog {
   /// Adds a row and writes the file. Throws FileError; the row is then written with the next.
   void add(const Metrics& metrics);
 
+  /// Writes the rows that could not be written before. Throws FileError.
+  void finish();
+
   [[nodiscard]] bool empty() const { return rows_.empty(); }
 
   /// Draws the losses against the steps, "loss.svg". Throws FileError, also without gnuplot.
   void draw() const;
 
  private:
+  void write();
+
   std::string csv_;
   std::string svg_;
   std::vector<Metrics> rows_;
+  bool unwritten_ = false;
 };
 
 /// Memory of this process now, in megabytes; 0 where the system does not tell.

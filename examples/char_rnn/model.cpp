@@ -10,7 +10,7 @@ decltype(CharModel::cells) make_cells(const ModelOptions& options) {
     return Layer({.input_size = options.embedding,
                   .hidden_size = options.hidden,
                   .num_layers = options.layers,
-                  .dropout = options.dropout});
+                  .dropout = options.layers > 1 ? options.dropout : 0});
   };
   if (options.cell == "rnn") return make(std::in_place_type<tp::layers::RNN<>>);
   if (options.cell == "gru") return make(std::in_place_type<tp::layers::GRU<>>);

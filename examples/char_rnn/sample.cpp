@@ -10,6 +10,7 @@
 
 #include "checkpoint.hpp"
 #include "commands.hpp"
+#include "guards.hpp"
 
 namespace tp = tapestry;
 
@@ -77,6 +78,7 @@ double search(Reader& reader, const tp::data::Vocabulary& vocabulary, std::int64
 void sample(const SampleOptions& options) {
   if (options.beam > 0 && options.length == 0)
     throw tp::ArgumentError("sample", "a beam search needs a --length to come to an end");
+  check_standard_output("sample", {options.checkpoint});
   Checkpoint checkpoint = read_checkpoint(options.checkpoint);
   const tp::data::Vocabulary& vocabulary = checkpoint.info.vocabulary;
   tp::seed(options.seed.value_or(checkpoint.info.options.seed));
@@ -95,6 +97,5 @@ void sample(const SampleOptions& options) {
   else
     draw_at_random(reader, vocabulary, token, carry, options);
   std::cout << std::endl;
-  if (!std::cout) throw tp::FileError("sample", "cannot write the text");
   if (log_probability) std::cerr << "log-probability: " << *log_probability << '\n';
 }

@@ -39,6 +39,16 @@ struct Counters {
   }
 };
 
+/// All steps of so many epochs.
+std::uint64_t steps_of(std::uint64_t epochs, std::uint64_t batches) {
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  if (epochs <= most / batches) return epochs * batches;
+  throw tp::ArgumentError("train", "--epochs " + std::to_string(epochs) + " with " +
+                                       std::to_string(batches) +
+                                       " steps each are more than can be counted; choose at most " +
+                                       std::to_string(most / batches));
+}
+
 class Trainer {
  public:
   Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens> text,
@@ -100,7 +110,8 @@ Trainer::Trainer(CheckpointInfo info, std::shared_ptr<const tp::data::TextTokens
       model_(options_.model, info_.vocabulary.size()),
       batches_(parts_.training, {.steps = options_.sequence, .batch = options_.batch}),
       optimizer_(make_optimizer(model_, options_)),
-      total_(options_.steps ? options_.steps : options_.epochs * batches_.batches_per_epoch()),
+      total_(options_.steps ? options_.steps
+                            : steps_of(options_.epochs, batches_.batches_per_epoch())),
       every_(options_.evaluate_every
                  ? options_.evaluate_every
                  : std::clamp<std::uint64_t>(batches_.batches_per_epoch(), 10, 1000)),
@@ -290,27 +301,26 @@ void Trainer::finish(End end) {
   const bool best_now = best_unsaved_ && end == End::done;  // nothing was learned since
   if (best_now || !std::filesystem::exists(path("best.safetensors"))) write("best.safetensors");
   const std::string again = "char_rnn train --resume --output " + run_.output;
+  std::ostream& out = std::cout ? std::cout : std::cerr;  // someone should know
   if (end == End::interrupted && counters_.step < total_)
-    std::cout << "Stopped after " << counters_.step << " of " << total_ << " steps; go on with\n  "
-              << again << '\n';
+    out << "Stopped after " << counters_.step << " of " << total_ << " steps; go on with\n  "
+        << again << '\n';
   if (steps_before_ == total_)
-    std::cout << "All " << total_
-              << " steps are done; for more of them begin anew, with more --epochs\n";
+    out << "All " << total_ << " steps are done; for more of them begin anew, with more --epochs\n";
   if (end == End::early)
-    std::cout << "Stopped early: no gain in " << counters_.without_gain << " evaluations\n";
-  std::cout << "Checkpoints: " << path("best.safetensors") << " and " << path("last.safetensors")
-            << '\n';
+    out << "Stopped early: no gain in " << counters_.without_gain << " evaluations\n";
+  out << "Checkpoints: " << path("best.safetensors") << " and " << path("last.safetensors") << '\n';
   if (log_->empty()) {
-    std::cout << "No metrics yet: they are first taken after step " << std::min(every_, total_)
-              << '\n';
+    out << "No metrics yet: they are first taken after step " << std::min(every_, total_) << '\n';
     return;
   }
-  std::cout << "Metrics: " << path("metrics.csv");
+  log_->finish();
+  out << "Metrics: " << path("metrics.csv");
   try {
     log_->draw();
-    std::cout << " and " << path("loss.svg") << '\n';
+    out << " and " << path("loss.svg") << '\n';
   } catch (const tp::Error& error) {
-    std::cout << "\nNo picture of the losses: " << error.what() << '\n';
+    out << "\nNo picture of the losses: " << error.what() << '\n';
   }
 }
 
@@ -348,6 +358,15 @@ void prepare_folder(const RunOptions& run) {
                        "--resume, begin anew by --overwrite, or choose another " + "--output");
 }
 
+/// Nothing that is written is the text itself, whatever it is called.
+void check_outputs(const std::string& text, const RunOptions& run) {
+  check_standard_output("train", {text, run.output + "/last.safetensors"});
+  for (const char* name : {"last.safetensors", "best.safetensors", "metrics.csv", "loss.svg"}) {
+    const std::filesystem::path path = std::filesystem::path(run.output) / name;
+    check_output("train", path.string(), {path.extension().string()}, {text});
+  }
+}
+
 }  // namespace
 
 void train(TrainingOptions options, const RunOptions& run) {
@@ -358,6 +377,7 @@ void train(TrainingOptions options, const RunOptions& run) {
     remove_what_was_left(run.output);
     CheckpointInfo info = read_info(run.output + "/last.safetensors");
     if (!options.text.empty()) info.options.text = options.text;
+    check_outputs(info.options.text, run);
     auto text = std::make_shared<const tp::data::TextTokens>(info.options.text, info.vocabulary);
     if (text->fingerprint() != info.text)
       throw tp::FileError("train", "'" + info.options.text + "' is not the text that the run " +
@@ -367,6 +387,7 @@ void train(TrainingOptions options, const RunOptions& run) {
     trainer.run();
     return;
   }
+  check_outputs(options.text, run);
   auto vocabulary = tp::data::vocabulary_of_file(options.text, options.tokens.unit,
                                                  vocabulary_options(options.tokens));
   if (vocabulary.unknown() && vocabulary.size() == 1)
