@@ -260,8 +260,10 @@ BOOST_AUTO_TEST_CASE(a_parameter_changed_since_forward_is_refused) {
   Parameter<double> p(Values{1.0, 2.0}, "w");
   Tape<double> tape;
   const auto says_changed = [](const std::string& op) {
-    return says("[" + op +
-                "] parameter 'w' was changed between the forward pass and this backward pass");
+    return says(
+        "[" + op +
+        "] parameter 'w' was changed between the forward pass and this backward pass; change "
+        "it after backward(), or clear the tape and run the forward pass again");
   };
   const auto w = tape.watch(p);
   const auto y = sum(square(w));

@@ -422,9 +422,11 @@ BOOST_AUTO_TEST_CASE(what_a_checkpoint_cannot_do_it_says) {
   y.backward();
   expect_close(as_values(x.grad()), {1, 2}, 0, "afterwards");
   p.touch();
-  BOOST_CHECK_EXCEPTION(y.backward(), GradientError,
-                        says("[backward] parameter 'p' was changed between the forward pass and "
-                             "this backward pass"));
+  BOOST_CHECK_EXCEPTION(
+      y.backward(), GradientError,
+      says("[backward] parameter 'p' was changed between the forward pass and "
+           "this backward pass; change it after backward(), or clear the tape and "
+           "run the forward pass again"));
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_that_is_not_recorded_just_runs) {

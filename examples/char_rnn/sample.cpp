@@ -42,7 +42,7 @@ class Reader {
   CharModel& model_;
   std::optional<std::int64_t> unknown_;
   tp::Tape<> tape_;
-  tp::Switched no_grad_ = tape_.no_grad();
+  tp::NoGrad<> no_grad_ = tape_.no_grad();
   tp::Indices token_ = tp::Indices::from_shape({1, 1});
   std::vector<float> scores_;
 };

@@ -26,6 +26,7 @@ template <class T>
 Embedding<T>::Embedding(std::size_t count, std::size_t size) : Layer("embedding") {
   check_size("embedding", "count", count);
   check_size("embedding", "size", size);
+  tapestry::detail::check_size("embedding", {count, size});
   weight_ = Parameter<T>(normal<T>({count, size}, 1), "weight");
 }
 

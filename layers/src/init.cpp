@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tapestry/autodiff/detail/state.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/random.hpp"
 
@@ -16,6 +17,7 @@ namespace {
 
 template <class T, class Draw>
 Array<T> filled(const Shape& shape, const Draw& draw) {
+  tapestry::detail::check_size("init", shape);
   Array<T> array(xt::dynamic_shape<std::size_t>(shape.begin(), shape.end()));
   std::generate_n(array.data(), array.size(), [&] { return static_cast<T>(draw()); });
   return array;

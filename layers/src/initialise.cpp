@@ -221,7 +221,7 @@ std::vector<std::optional<Array<T>>> initialised(const std::vector<InitTarget<T>
       if (!matches(rule.parameters, targets[i].path)) continue;
       found = true;
       check_fit(recipe, targets[i]);
-      if (!values[i]) values[i] = targets[i].parameter->value();
+      if (!values[i]) values[i] = targets[i].parameter->storage();
       recipe.apply(*values[i], arguments, blocks_of(targets[i]));
     }
     if (!found) throw_no_match(rule, targets);
@@ -238,7 +238,7 @@ void initialise(const std::vector<InitTarget<T>>& targets, const std::vector<Ini
     const auto values = initialised(targets, rules);
     for (std::size_t i = 0; i < targets.size(); ++i) {
       if (!values[i]) continue;
-      targets[i].parameter->value() = *values[i];
+      targets[i].parameter->storage() = *values[i];
       targets[i].parameter->touch();
     }
   } catch (...) {

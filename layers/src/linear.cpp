@@ -16,6 +16,7 @@ Linear<T>::Linear(std::size_t input_size, std::size_t output_size, LinearOptions
     : Layer("linear"), has_bias_(options.bias) {
   check_size("linear", "input_size", input_size);
   check_size("linear", "output_size", output_size);
+  tapestry::detail::check_size("linear", {output_size, input_size});
   const double bound = 1 / std::sqrt(static_cast<double>(input_size));
   weight_ = Parameter<T>(uniform<T>({output_size, input_size}, bound), "weight");
   if (has_bias_) bias_ = Parameter<T>(uniform<T>({output_size}, bound), "bias");

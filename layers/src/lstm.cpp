@@ -32,8 +32,8 @@ template <class T>
 void set_forget_bias(RecurrentWeights<T>& weights, std::optional<double> value) {
   if (!value) return;
   const std::size_t size = weights.bias_ih.size() / 4;
-  std::fill_n(weights.bias_ih.value().data() + size, size, static_cast<T>(*value));
-  std::fill_n(weights.bias_hh.value().data() + size, size, T{0});
+  std::fill_n(weights.bias_ih.storage().data() + size, size, static_cast<T>(*value));
+  std::fill_n(weights.bias_hh.storage().data() + size, size, T{0});
 }
 
 }  // namespace

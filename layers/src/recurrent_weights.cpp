@@ -2,6 +2,7 @@
 // How the parameters of recurrent layers and cells are made and reached.
 #include "tapestry/layers/recurrent_weights.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "check.hpp"
@@ -43,6 +44,8 @@ template <class T>
 RecurrentWeights<T> make_weights(const CellOptions& o, std::size_t input_size,
                                  const std::string& suffix) {
   const std::size_t rows = o.gates * o.hidden_size;
+  tapestry::detail::check_size(o.kind, {rows, input_size});
+  tapestry::detail::check_size(o.kind, {rows, o.state_size()});
   const double bound = 1 / std::sqrt(static_cast<double>(o.hidden_size));
   const auto random = [&](Parameter<T>& parameter, const Shape& shape, const char* name) {
     parameter = Parameter<T>(uniform<T>(shape, bound), name + suffix);
@@ -81,6 +84,9 @@ RecurrentLayer<T>::RecurrentLayer(CellOptions cell, const RecurrentOptions& opti
   check_options(cell.kind, options);
   cell_.learned_initial_state = options.learned_initial_state;
   const std::size_t places = options.num_layers * directions();
+  tapestry::detail::check_size(cell.kind,
+                               {places, cell.gates * cell.hidden_size,
+                                std::max(options.input_size, directions() * cell.state_size())});
   for (std::size_t k = 0; k < places; ++k) {
     const bool lowest = k < directions();
     const std::size_t inputs = lowest ? options.input_size : directions() * cell_.state_size();
@@ -90,6 +96,7 @@ RecurrentLayer<T>::RecurrentLayer(CellOptions cell, const RecurrentOptions& opti
 
 template <class T>
 RecurrentWeights<T>& RecurrentLayer<T>::weights(std::size_t layer, Direction direction) {
+  check_there();
   if (layer >= options_.num_layers)
     throw IndexError(cell_.kind, "there is no layer " + std::to_string(layer) + " among " +
                                      std::to_string(options_.num_layers));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "activated.hpp"
+#include "check.hpp"
 #include "fused/rnn.hpp"
 #include "recurrence.hpp"
 #include "tapestry/layers/init.hpp"
@@ -57,6 +58,8 @@ RNN<T>::RNN(const RNNOptions<T>& o)
     return;
   }
   const std::size_t inputs = this->directions() * o.hidden_size;
+  check_size("rnn", "output_size", o.output_size);
+  tapestry::detail::check_size("rnn", {o.output_size, inputs});
   const double bound = 1 / std::sqrt(static_cast<double>(inputs));
   weight_ho_ = Parameter<T>(uniform<T>({o.output_size, inputs}, bound), "weight_ho");
   if (o.bias) bias_ho_ = Parameter<T>(uniform<T>({o.output_size}, bound), "bias_ho");

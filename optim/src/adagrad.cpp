@@ -37,7 +37,7 @@ void Adagrad<T>::update(std::size_t position, Parameter<T>& parameter) {
   const AdagradTask<T> task{
       .size = parameter.size(),
       .grad = parameter.grad().data(),
-      .value = parameter.value().data(),
+      .value = parameter.storage().data(),
       .sum = this->memory(0, position),
       .rate = static_cast<T>(this->rate_of(position) / slowing),
       .epsilon = static_cast<T>(options_.epsilon),

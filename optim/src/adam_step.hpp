@@ -26,7 +26,7 @@ AdamTask<T> adam_task(Parameter<T>& parameter, T* mean, T* square, std::uint64_t
   return {
       .size = parameter.size(),
       .grad = parameter.grad().data(),
-      .value = parameter.value().data(),
+      .value = parameter.storage().data(),
       .mean = mean,
       .square = square,
       .rate = static_cast<T>(rate / (1.0 - std::pow(options.beta1, count))),

@@ -39,7 +39,7 @@ void RMSprop<T>::update(std::size_t position, Parameter<T>& parameter) {
   const RmspropTask<T> task{
       .size = parameter.size(),
       .grad = parameter.grad().data(),
-      .value = parameter.value().data(),
+      .value = parameter.storage().data(),
       .square = this->memory(0, position),
       .direction = has_momentum ? this->memory(1, position) : nullptr,
       .mean = options_.centered ? this->memory(has_momentum ? 2 : 1, position) : nullptr,

@@ -19,6 +19,21 @@ void check_schedule(const char* op, const Schedule& schedule) {
   if (!schedule) throw ArgumentError(op, "the schedule is empty");
 }
 
+/// What a scheduler refers to. Throws ArgumentError when it is gone, or may be another.
+template <class T>
+Optimizer<T>& optimizer_of(const char* op, const tapestry::detail::Link<Optimizer<T>>& link) {
+  if (link.unsure())
+    throw ArgumentError(op,
+                        "this scheduler is a copy, and its optimizer has been copied too: say "
+                        "which is its own with bind(optimizer)");
+  Optimizer<T>* optimizer = link.get();
+  if (!optimizer || optimizer->groups() == 0)
+    throw ArgumentError(op,
+                        "the optimizer of this scheduler no longer exists, or one of the two "
+                        "was moved from");
+  return *optimizer;
+}
+
 bool is_rate(double value) { return detail::LearningRate::is_state({value}); }
 
 }  // namespace
@@ -60,7 +75,7 @@ Schedule warm_up(std::uint64_t steps, Schedule then) {
 
 template <class T>
 LRScheduler<T>::LRScheduler(Optimizer<T>& optimizer, Schedule schedule)
-    : optimizer_(&optimizer), schedule_(std::move(schedule)) {
+    : optimizer_(optimizer), schedule_(std::move(schedule)) {
   check_schedule("LRScheduler", schedule_);
   for (std::size_t g = 0; g < optimizer.groups(); ++g)
     initial_.push_back({optimizer.learning_rate(g)});
@@ -74,7 +89,23 @@ void LRScheduler<T>::step() {
 }
 
 template <class T>
+void LRScheduler<T>::bind(Optimizer<T>& optimizer) {
+  if (optimizer.groups() != initial_.size())
+    throw ArgumentError("LRScheduler",
+                        "bind: an optimizer of " + std::to_string(optimizer.groups()) +
+                            " groups in place of one of " + std::to_string(initial_.size()));
+  optimizer_ = tapestry::detail::Link<Optimizer<T>>(optimizer);
+}
+
+template <class T>
+double LRScheduler<T>::factor() const {
+  check_schedule("LRScheduler", schedule_);
+  return schedule_(steps_);
+}
+
+template <class T>
 void LRScheduler<T>::set_rates(std::uint64_t step) {
+  Optimizer<T>& optimizer = optimizer_of("LRScheduler", optimizer_);
   const double factor = schedule_(step);
   for (const detail::LearningRate& initial : initial_)
     if (!is_rate(factor) || !is_rate(initial.value * factor))
@@ -83,12 +114,12 @@ void LRScheduler<T>::set_rates(std::uint64_t step) {
                                              ", which makes no learning rate of " +
                                              text_of(initial.value));
   for (std::size_t g = 0; g < initial_.size(); ++g)
-    optimizer_->set_learning_rate(g, initial_[g].value * factor);
+    optimizer.set_learning_rate(g, initial_[g].value * factor);
 }
 
 template <class T>
 ReduceLROnPlateau<T>::ReduceLROnPlateau(Optimizer<T>& optimizer, PlateauOptions options)
-    : optimizer_(&optimizer), options_(options) {
+    : optimizer_(optimizer), options_(options) {
   constexpr const char* op = "ReduceLROnPlateau";
   check_below_one(op, "factor", options.factor);
   check_below_one(op, "threshold", options.threshold);
@@ -98,6 +129,7 @@ ReduceLROnPlateau<T>::ReduceLROnPlateau(Optimizer<T>& optimizer, PlateauOptions 
 template <class T>
 bool ReduceLROnPlateau<T>::step(double metric) {
   constexpr double least_change = 1e-8;
+  Optimizer<T>& optimizer = optimizer_of("ReduceLROnPlateau", optimizer_);
   const bool better = metric < best_ * (1 - options_.threshold);
   if (better) best_ = metric;
   bad_steps_ = better ? 0 : bad_steps_ + 1;
@@ -105,11 +137,11 @@ bool ReduceLROnPlateau<T>::step(double metric) {
 
   bad_steps_ = 0;
   bool changed = false;
-  for (std::size_t g = 0; g < optimizer_->groups(); ++g) {
-    const double rate = optimizer_->learning_rate(g);
+  for (std::size_t g = 0; g < optimizer.groups(); ++g) {
+    const double rate = optimizer.learning_rate(g);
     const double lower = std::max(rate * options_.factor, options_.min_learning_rate);
     if (rate - lower <= least_change) continue;
-    optimizer_->set_learning_rate(g, lower);
+    optimizer.set_learning_rate(g, lower);
     changed = true;
   }
   return changed;

@@ -41,7 +41,7 @@ void SGD<T>::update(std::size_t position, Parameter<T>& parameter) {
   const SgdTask<T> task{
       .size = parameter.size(),
       .grad = parameter.grad().data(),
-      .value = parameter.value().data(),
+      .value = parameter.storage().data(),
       .direction = has_momentum ? this->memory(0, position) : nullptr,
       .rate = static_cast<T>(this->rate_of(position)),
       .decay = static_cast<T>(this->decay_of(position)),

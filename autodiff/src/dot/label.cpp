@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dot/label.hpp"
 
+#include <algorithm>
+#include <ranges>
 #include <string_view>
 #include <vector>
 
@@ -36,8 +38,8 @@ std::string_view short_name(const Graph& graph, const GraphNode& node, std::uint
   std::vector<std::string_view> around;
   for (; scope != 0; scope = graph.scopes()[scope].parent)
     if (graph.scopes()[scope].kind == ScopeKind::module)
-      around.insert(around.begin(), graph.scopes()[scope].name);
-  for (const std::string_view part : around)
+      around.push_back(graph.scopes()[scope].name);
+  for (const std::string_view part : std::views::reverse(around))
     if (name.size() > part.size() + 1 && name.starts_with(part) && name[part.size()] == '.')
       name.remove_prefix(part.size() + 1);
   return name;
@@ -128,11 +130,12 @@ std::string box_tooltip(const Graph& graph, const Box& box) {
   const GraphNode& node = graph[box.node];
   std::vector<std::string> scopes;
   for (std::uint32_t s = box.scope; s != 0; s = graph.scopes()[s].parent)
-    scopes.insert(scopes.begin(), scope_label(graph.scopes()[s]));
+    scopes.push_back(scope_label(graph.scopes()[s]));
+  std::ranges::reverse(scopes);
   const std::string what(node.op.empty() ? detail::title_of(node.role) : node.op);
   return join({"n" + std::to_string(node.id) + ":", std::string(node.name), what,
                std::string(node.attributes), node.shape.str(),
-               scopes.empty() ? "" : "in " + join(scopes, ", ")},
+               scopes.empty() ? "" : "in " + join_labels(scopes, ", ")},
               " ");
 }
 

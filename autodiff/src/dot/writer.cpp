@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,6 +23,7 @@ namespace {
 constexpr std::string_view graph_style =
     "newrank=true, nodesep=0.16, ranksep=0.26, pad=0.2, fontname=\"Helvetica,Arial,sans-serif\", "
     "fontsize=11, fontcolor=\"#3D4753\"";
+constexpr std::size_t deepest = 32;  // clusters inside one another
 // Of so many nodes Graphviz would seek the very best places for minutes.
 constexpr std::size_t many_boxes = 200;
 constexpr const char* bounded_work = ", nslimit=4, nslimit1=4";
@@ -82,7 +85,9 @@ class Writer {
     bool used = false;
   };
 
-  void line(std::string_view text) { out_.append(2 * depth_, ' ').append(text) += '\n'; }
+  void line(std::string_view text) {
+    out_.append(2 * std::min(depth_, deepest), ' ').append(text) += '\n';
+  }
 
   [[nodiscard]] std::string id(std::uint32_t box) const {
     return "n" + std::to_string(graph_[drawing_.boxes[box].node].id);
@@ -90,10 +95,11 @@ class Writer {
 
   /// Everything is written inside the innermost cluster that holds all of it.
   void sort_into_clusters() {
+    find_drawn_scopes();
     clusters_.resize(graph_.scopes().size());
     if (drawing_.left_out > 0) add_note();
     for (std::uint32_t b = 0; b < drawing_.boxes.size(); ++b) {
-      Cluster& cluster = clusters_[drawing_.boxes[b].scope];
+      Cluster& cluster = clusters_[drawn_[drawing_.boxes[b].scope]];
       cluster.nodes.push_back(node_line(b));
       cluster.used = true;
     }
@@ -107,9 +113,25 @@ class Writer {
                id(guide.from) + " -> " + id(guide.to) + " [style=invis, weight=0]");
   }
 
+  /// What lies in scopes that are too deep is drawn in the last one that is not: Graphviz itself
+  /// gives up on very many clusters inside one another.
+  void find_drawn_scopes() {
+    const std::span<const GraphScope> scopes = graph_.scopes();
+    std::vector<std::size_t> depth(scopes.size());
+    drawn_.resize(scopes.size());
+    for (std::uint32_t s = 1; s < scopes.size(); ++s) {  // parents come first
+      depth[s] = depth[scopes[s].parent] + 1;
+      drawn_[s] = depth[s] <= deepest ? s : drawn_[scopes[s].parent];
+    }
+    for (const Box& box : drawing_.boxes)
+      if (depth[box.scope] > deepest)
+        left_in_[drawn_[box.scope]] =
+            std::max(left_in_[drawn_[box.scope]], depth[box.scope] - deepest);
+  }
+
   void add_edge(std::uint32_t from, std::uint32_t to, std::string text) {
     const std::uint32_t scope =
-        common_scope(graph_, drawing_.boxes[from].scope, drawing_.boxes[to].scope);
+        common_scope(graph_, drawn_[drawing_.boxes[from].scope], drawn_[drawing_.boxes[to].scope]);
     clusters_[scope].edges.push_back(std::move(text));
   }
 
@@ -250,7 +272,9 @@ class Writer {
   void open_cluster(std::uint32_t scope) {
     const GraphScope& of = graph_.scopes()[scope];
     const bool step = of.kind == ScopeKind::step;
-    const std::string label = html(scope_label(of)) + roll_label(drawing_.rolls, scope);
+    std::string label = html(scope_label(of)) + roll_label(drawing_.rolls, scope);
+    if (const auto left = left_in_.find(scope); left != left_in_.end())
+      label += " … and scopes inside one another, " + grouped(left->second) + " deep";
     const std::string_view style = step                          ? step_style
                                    : of.kind == ScopeKind::layer ? layer_style
                                                                  : module_style;
@@ -267,7 +291,9 @@ class Writer {
   const Graph& graph_;
   const DotOptions& options_;
   Drawing drawing_;
-  std::vector<Cluster> clusters_;  // by scope
+  std::vector<Cluster> clusters_;                 // by scope
+  std::vector<std::uint32_t> drawn_;              // by scope: the one that stands for it
+  std::map<std::uint32_t, std::size_t> left_in_;  // by drawn scope: how far what is in it goes on
   std::string out_;
   std::size_t depth_ = 0;
 };

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <iomanip>
 #include <ostream>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace tapestry {
 namespace {
@@ -20,14 +22,14 @@ std::string op_of(const detail::TapeState<T>& state, const detail::Entry<T>& ent
 template <class T>
 std::string scope_of(const detail::TapeState<T>& state, std::uint32_t scope,
                      const MemoryReportOptions& options) {
-  std::string path;
+  std::vector<std::string> around;
   for (; scope != 0; scope = state.scopes[scope].parent) {
     const detail::ScopeEntry& entry = state.scopes[scope];
     const bool merge = options.merge_steps && entry.kind == ScopeKind::step;
-    const std::string label = merge ? state.names[entry.name] + " *" : state.scopes.label(scope);
-    path = path.empty() ? label : label + ", " + path;
+    around.push_back(merge ? state.names[entry.name] + " *" : state.scopes.label(scope));
   }
-  return path.empty() ? "(none)" : path;
+  std::ranges::reverse(around);
+  return around.empty() ? "(none)" : detail::join_labels(around, ", ");
 }
 
 /// Rows by name, in the order of their first use.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <tuple>
 
@@ -255,9 +256,9 @@ class Snapshot {
     node.role = entry.role;
     node.requires_grad = entry.requires_grad;
     node.parameter = GraphNode::no_parameter;
-    if (entry.parameter) {
+    if (const Parameter<T>* parameter = item.tape->parameter_of(entry)) {
       const auto next = static_cast<std::uint32_t>(parameters_.size());
-      node.parameter = parameters_.try_emplace(entry.parameter, next).first->second;
+      node.parameter = parameters_.try_emplace(parameter, next).first->second;
     }
     if (const detail::Node<T>* by = item.node()) {
       node.op = text(by->info->name);
@@ -295,24 +296,19 @@ class Snapshot {
     const detail::Entry<T>& entry = item.at();
     const std::size_t size = entry.shape.size();
     if (options_.values || (entry.role == Role::constant && size == 1))
-      data_->values[item.position] = numbers(item.has_values ? value_of(entry) : nullptr, size);
+      data_->values[item.position] =
+          numbers(item.has_values ? item.tape->data_of(entry) : nullptr, size);
     if (options_.gradients)
       data_->gradients[item.position] =
           numbers(item.has_gradients ? gradient_of(*item.tape, entry) : nullptr, size);
   }
 
-  /// Null when the value is gone. A parameter may have been given other storage since.
-  static const T* value_of(const detail::Entry<T>& entry) {
-    if (entry.released || entry.pending) return nullptr;
-    if (!entry.parameter) return entry.data;
-    return entry.parameter->shape() == entry.shape ? entry.parameter->value().data() : nullptr;
-  }
-
   static const T* gradient_of(const TapeState<T>& tape, const detail::Entry<T>& entry) {
-    if (!entry.parameter) return tape.has_grad(entry) ? entry.grad : nullptr;
-    const Parameter<T>& parameter = *entry.parameter;
-    const bool fits = parameter.has_grad() && parameter.shape() == entry.shape;
-    return fits ? parameter.grad().data() : nullptr;
+    if (!entry.grad_outside) return tape.has_grad(entry) ? entry.grad : nullptr;
+    const Parameter<T>* parameter = tape.parameter_of(entry);
+    const bool fits =
+        parameter && parameter->has_grad() && Shape(parameter->grad().shape()) == entry.shape;
+    return fits ? parameter->grad().data() : nullptr;
   }
 
   Graph::Data::Numbers numbers(const T* data, std::size_t count) {
@@ -340,13 +336,25 @@ class Snapshot {
 
   /// The number of a tape's scope in the snapshot, where the scopes around it come first.
   std::uint32_t add_scope(const TapeState<T>& tape, std::uint32_t id) {
+    std::vector<std::uint32_t> unknown;
+    while (!scopes_.contains({&tape, id})) {
+      unknown.push_back(id);
+      if (id == 0) break;
+      id = tape.scopes[id].parent;
+    }
     const auto known = scopes_.find({&tape, id});
-    if (known != scopes_.end()) return known->second;
+    std::uint32_t parent = known == scopes_.end() ? 0 : known->second;
+    for (const std::uint32_t inner : std::views::reverse(unknown))
+      parent = add_scope(tape, inner, parent);
+    return parent;
+  }
+
+  std::uint32_t add_scope(const TapeState<T>& tape, std::uint32_t id, std::uint32_t parent) {
     const detail::ScopeEntry& from = tape.scopes[id];
     GraphScope scope;
     scope.kind = from.kind;
     scope.number = from.number;
-    if (id != 0) scope.parent = add_scope(tape, from.parent);
+    if (id != 0) scope.parent = parent;
     if (from.name != detail::none) scope.name = text(tape.names[from.name]);
     const std::tuple same{id != 0, scope.parent, scope.name, scope.number};
     const auto next = static_cast<std::uint32_t>(data_->scopes.size());

@@ -2,7 +2,6 @@
 #include "kernels/gemm.hpp"
 
 #include <algorithm>
-#include <memory>
 
 #include "kernels/gemm_kernels.hpp"
 #include "threads/team.hpp"
@@ -14,7 +13,8 @@ namespace {
 template <class T>
 constexpr std::size_t packed_columns = 1536 / sizeof(T);
 
-/// A thread's memory for blocks of the operands, kept until the thread ends.
+/// A thread's memory for blocks of the operands, kept until the thread ends. Destructors of static
+/// objects may multiply after that: then there is new memory.
 template <class T>
 class Blocks {
  public:
@@ -23,27 +23,32 @@ class Blocks {
 
  private:
   struct Owner {
-    std::unique_ptr<T[]> memory;
     Owner() = default;
     Owner(const Owner&) = delete;
     Owner& operator=(const Owner&) = delete;
-    ~Owner() { current = nullptr; }
+    ~Owner() {
+      delete[] current;
+      current = nullptr;
+      ended = true;
+    }
   };
 
   static T* storage() {
     if (!current) {
-      static thread_local Owner owner;
-      owner.memory.reset(new T[gemm_depth * packed_columns<T> + gemm_kernels<T>().left_size]);
-      current = owner.memory.get();
+      current = new T[gemm_depth * packed_columns<T> + gemm_kernels<T>().left_size];
+      if (!ended) static thread_local Owner owner;
     }
     return current;
   }
 
   static thread_local T* current;
+  static thread_local bool ended;
 };
 
 template <class T>
 thread_local T* Blocks<T>::current = nullptr;
+template <class T>
+thread_local bool Blocks<T>::ended = false;
 
 /// The operands of a product, or of a part of it.
 template <class T>

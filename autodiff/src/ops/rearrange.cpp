@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/reduction.hpp"
+#include "ops/thread_list.hpp"
 
 namespace tapestry {
 namespace {
@@ -150,7 +151,7 @@ struct Cumsum {
     if (x.size() == 0) return;
     const std::size_t n = x.shape()[axis];
     const std::size_t inner = detail::Around(x.shape(), axis).inner;
-    static thread_local std::vector<double> total;  // kept for its capacity
+    std::vector<double>& total = detail::thread_list<Cumsum, double>();
     for (std::size_t first = 0; first < x.size(); first += n * inner) {
       total.assign(inner, 0);
       for (std::size_t i = 0; i < n; ++i) {

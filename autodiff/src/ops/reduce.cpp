@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/reduction.hpp"
+#include "ops/thread_list.hpp"
 
 namespace tapestry {
 namespace detail {
@@ -60,13 +61,10 @@ class Totals {
     pending_ = 0;
   }
 
-  static thread_local std::vector<double> total_;  // kept for their capacity
-  static thread_local std::vector<float> partial_;
+  std::vector<double>& total_ = thread_list<Totals, double>();
+  std::vector<float>& partial_ = thread_list<Totals, float>();
   std::size_t pending_ = 0;
 };
-
-thread_local std::vector<double> Totals::total_;
-thread_local std::vector<float> Totals::partial_;
 
 }  // namespace
 
@@ -134,8 +132,8 @@ struct LogSumExp : Reduce {
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
-    static thread_local std::vector<T> largest;  // kept for their capacity
-    static thread_local std::vector<double> total;
+    std::vector<T>& largest = detail::thread_list<struct Largest, T>();
+    std::vector<double>& total = detail::thread_list<struct Exponentials, double>();
     largest.assign(y.size(), -std::numeric_limits<T>::infinity());
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
       largest[to] = std::max(largest[to], x.data[from]);
@@ -150,8 +148,22 @@ struct LogSumExp : Reduce {
       y.data[i] = static_cast<T>(std::log(total[i])) + largest[i];
   }
   auto backward(const auto& g, const auto& y, const auto& x) const {
-    const auto w = exp(x - expanded(y, x.shape()));  // does not add up to 1, since y is rounded
-    return expanded(g, x.shape()) * (w / detail::sum_over(w, axes));
+    using T = typename std::remove_cvref_t<decltype(y)>::value_type;
+    // A y of -inf, where all x are, is taken for a finite one: then w is 0, and so is the gradient.
+    const bool is_some_empty = has_empty(y.value());
+    const auto w = exp(x - expanded(is_some_empty ? maximum(y, lowest<T>) : y, x.shape()));
+    const auto total = detail::sum_over(w, axes);  // not quite 1, since y is rounded
+    return expanded(g, x.shape()) *
+           (w / (is_some_empty ? maximum(total, std::numeric_limits<T>::min()) : total));
+  }
+
+ private:
+  template <class T>
+  static constexpr T lowest = std::numeric_limits<T>::lowest();
+
+  static bool has_empty(const auto& y) {
+    return std::any_of(y.data(), y.data() + y.size(),
+                       [](auto v) { return v < 0 && std::isinf(v); });
   }
 };
 

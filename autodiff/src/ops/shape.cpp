@@ -28,6 +28,8 @@ struct Reshape {
         open = &result[i];
       }
     }
+    if (open) *open = 1;
+    detail::check_size(name, result);                 // so that `known` is the product
     if (open && known > 0) *open = x.size() / known;  // beside a 0, any extent would do
     if ((open && known == 0) || result.size() != x.size())
       throw ShapeError(name, "cannot give " + std::to_string(x.size()) + " elements of shape " +

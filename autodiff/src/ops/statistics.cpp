@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/reduction.hpp"
+#include "ops/thread_list.hpp"
 
 namespace tapestry {
 namespace {
@@ -62,8 +63,8 @@ struct Prod : Reduce {
 template <class T, class Finish>
 void squared_deviations(const Out<T>& y, const In<T>& x, const Shape& kept, double count,
                         const Finish& finish) {
-  static thread_local std::vector<double> mean;  // kept for their capacity
-  static thread_local std::vector<double> total;
+  std::vector<double>& mean = detail::thread_list<struct Means, double>();
+  std::vector<double>& total = detail::thread_list<struct Deviations, double>();
   mean.assign(y.size(), 0);
   total.assign(y.size(), 0);
   for_each_pair(kept, x.shape(), [&](std::size_t to, std::size_t from) {
@@ -128,8 +129,9 @@ struct Norm : Reduce {
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape shape = kept(x.shape());
-    static thread_local std::vector<T> largest;  // squares of x / largest do not overflow
-    static thread_local std::vector<double> total;
+    // Squares of x / largest do not overflow.
+    std::vector<T>& largest = detail::thread_list<struct Largest, T>();
+    std::vector<double>& total = detail::thread_list<struct Squares, double>();
     largest.assign(y.size(), T{0});
     for_each_pair(shape, x.shape(), [&](std::size_t to, std::size_t from) {
       largest[to] = std::max(largest[to], std::abs(x.data[from]));

@@ -43,14 +43,14 @@ GradientNorms<T> gradient_norms(const Variable<T>& y) {
       record, std::vector<bool>(record.edges().size(), true), {T{1}},
       [&](std::uint32_t node, const Numbers<T>& gradient) {
         norms[node] = detail::norm(gradient);
-        if (const Parameter<T>* parameter = tape.entries[record.id(node)].parameter)
+        if (const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]))
           detail::accumulate(of_parameters[parameter], gradient);
       },
       [](std::uint32_t, const Numbers<T>&) {});
   std::vector<typename GradientNorms<T>::Norm> result;
   std::vector<std::string> labels;
   for (std::uint32_t node = 0; node < record.size(); ++node) {
-    const Parameter<T>* parameter = tape.entries[record.id(node)].parameter;
+    const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]);
     if (parameter) norms[node] = detail::norm(of_parameters[parameter]);
     result.push_back({record.value(node), norms[node]});
     labels.push_back(record.label(node));

@@ -29,10 +29,10 @@ std::vector<ParameterHealth> parameter_health(const ParameterList<T>& parameters
   std::vector<Array<T>> before;
   for (const Parameter<T>* parameter : parameters) {
     ParameterHealth health{.name = parameter->name(), .size = parameter->size()};
-    health.norm = norm_of(parameter->value(), health.not_finite);
+    health.norm = norm_of(std::as_const(*parameter).value(), health.not_finite);
     if (parameter->has_grad()) health.gradient_norm = norm_of(parameter->grad(), health.not_finite);
     list.push_back(std::move(health));
-    if (update) before.push_back(parameter->value());
+    if (update) before.push_back(std::as_const(*parameter).value());
   }
   if (!update) return list;
   update();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "tape/backward.hpp"
 #include "tape/gradients.hpp"
@@ -35,6 +37,7 @@ StudyValue describe(const TapeState<T>& tape, std::uint32_t id) {
   if (entry.node != none) value.op = tape.nodes[entry.node].info->name;
   value.shape = entry.shape;
   value.role = entry.role;
+  std::vector<std::string> around;
   for (std::uint32_t s = entry.scope; s != 0; s = tape.scopes[s].parent) {
     const ScopeEntry& scope = tape.scopes[s];
     if (scope.kind == ScopeKind::step) {
@@ -42,8 +45,10 @@ StudyValue describe(const TapeState<T>& tape, std::uint32_t id) {
       continue;
     }
     if (scope.kind == ScopeKind::layer && value.layer < 0) value.layer = scope.number;
-    value.place = tape.scopes.label(s) + (value.place.empty() ? "" : "." + value.place);
+    around.push_back(tape.scopes.label(s));
   }
+  std::ranges::reverse(around);
+  value.place = join_labels(around, ".");
   return value;
 }
 
@@ -237,7 +242,7 @@ std::vector<Variable<T>> uses_of(std::string_view op, const Parameter<T>& parame
   TapeState<T>& tape = to.state(op);
   std::vector<Variable<T>> uses;
   for (std::uint32_t id = 0; id <= to.index(); ++id)
-    if (tape.entries[id].parameter == &parameter) uses.emplace_back(tape, id);
+    if (tape.parameter_of(tape.entries[id]) == &parameter) uses.emplace_back(tape, id);
   const std::string name = "'" + (parameter.name().empty() ? "parameter" : parameter.name()) + "'";
   if (uses.empty())
     throw GradientError(op, "the tape of '" + to.name() + "' has no use of parameter " + name +

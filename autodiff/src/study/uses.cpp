@@ -44,7 +44,7 @@ template <class T>
 std::vector<std::uint32_t> leaves_of(const TapeState<T>& state, const Parameter<T>& parameter) {
   std::vector<std::uint32_t> leaves;
   for (std::uint32_t i = 0; i < state.entries.size(); ++i)
-    if (state.entries[i].parameter == &parameter) leaves.push_back(i);
+    if (state.parameter_of(state.entries[i]) == &parameter) leaves.push_back(i);
   return leaves;
 }
 

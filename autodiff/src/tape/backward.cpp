@@ -113,6 +113,8 @@ void BackwardPass<T>::run() {
   const Switched no_recording(state_.recording, false);
   const Switched in_rule(state_.in_rule, true);
   for (std::uint32_t index = last_ == none ? 0 : last_ + 1; index-- > 0;) run_node(index);
+  state_.check_not_orphaned(op_);
+  if (!state_.hooks.empty()) state_.check_watched(op_);
   for (const Aside& leaf : aside_)
     if (state_.entries[leaf.entry].grad) run_hooks(leaf.entry);
   put_leaves_back();
@@ -170,7 +172,6 @@ template <class T>
 void BackwardPass<T>::run_rule(const Node<T>& node) {
   const OpInfo<T>& info = *node.info;
   const Position before = state_.position();
-  const std::uint64_t handles = state_.handle_total();
   const std::uint32_t outer = std::exchange(state_.scope, node.scope);
   first_scratch_ = before.entries;
   try {
@@ -182,8 +183,7 @@ void BackwardPass<T>::run_rule(const Node<T>& node) {
     throw;
   }
   state_.scope = outer;
-  // Handles of the rule are gone unless the op keeps some; those must go stale.
-  state_.truncate(before, state_.handle_total() != handles);
+  state_.truncate(before, false);
 }
 
 /// An op of which only the definition is known: computes it anew, on the values it was given, and
@@ -231,10 +231,11 @@ void BackwardPass<T>::expand(const Node<T>& node) {
 template <class T>
 void BackwardPass<T>::run_hooks(std::uint32_t index) {
   const Position before = state_.position();
-  const std::uint64_t handles = state_.handle_total();
   try {
     const Variable<T> gradient = grad(index);
     const Variable<T> replaced = call_hooks(state_, index, gradient);
+    state_.check_not_orphaned(op_);
+    state_.check_watched(op_, false);
     if (replaced.index() != gradient.index()) {
       if (state_.entries[replaced.index()].pending) state_.materialize(replaced.index());
       const Entry<T>& entry = state_.entries[index];
@@ -244,7 +245,7 @@ void BackwardPass<T>::run_hooks(std::uint32_t index) {
     state_.truncate(before, true);
     throw;
   }
-  state_.truncate(before, state_.handle_total() != handles);
+  state_.truncate(before, true);  // the hook may have taken marks
 }
 
 template <class T>
@@ -253,8 +254,8 @@ void BackwardPass<T>::put_leaves_aside() {
   for (const auto& [index, hooks] : state_.hooks) {
     Entry<T>& entry = state_.entries[index];
     if (entry.node != none) continue;
-    aside_.push_back(
-        {index, std::exchange(entry.grad, nullptr), std::exchange(entry.parameter, nullptr)});
+    aside_.push_back({index, std::exchange(entry.grad, nullptr), entry.grad_outside});
+    entry.grad_outside = false;
   }
 }
 
@@ -264,16 +265,17 @@ void BackwardPass<T>::put_leaves_back() {
   for (const Aside& leaf : aside_) {
     Entry<T>& entry = state_.entries[leaf.entry];
     const std::size_t size = entry.shape.size();
-    entry.parameter = leaf.parameter;
-    if (leaf.parameter && entry.grad) {
+    entry.grad_outside = leaf.grad_outside;
+    Parameter<T>* parameter = leaf.grad_outside ? state_.parameter_of(entry) : nullptr;
+    if (parameter && entry.grad) {
       bool stored = false;
-      T* total = leaf.parameter->grad_storage(stored);
+      T* total = parameter->grad_storage(stored);
       for (std::size_t k = 0; k < size; ++k)
         total[k] = stored ? total[k] + entry.grad[k] : entry.grad[k];
     } else if (leaf.grad && entry.grad) {
       for (std::size_t k = 0; k < size; ++k) leaf.grad[k] += entry.grad[k];
     }
-    if (leaf.grad || leaf.parameter) {
+    if (leaf.grad || leaf.grad_outside) {
       state_.release_grad(entry);
       entry.grad = leaf.grad;
     }
@@ -285,8 +287,10 @@ void BackwardPass<T>::put_leaves_back() {
 template <class T>
 const T* BackwardPass<T>::stored_grad(std::uint32_t index) const {
   const Entry<T>& entry = state_.entries[index];
-  if (entry.parameter)
-    return entry.parameter->has_grad() ? std::as_const(*entry.parameter).grad().data() : nullptr;
+  if (entry.grad_outside) {
+    const Parameter<T>& parameter = *state_.parameter_of(entry);
+    return parameter.has_grad() ? parameter.grad().data() : nullptr;
+  }
   return state_.has_grad(entry) ? entry.grad : nullptr;
 }
 
@@ -314,7 +318,7 @@ void BackwardPass<T>::add(std::uint32_t index, const Variable<T>& gradient) {
     return state_.materialize_into(source, state_.grad_target(index));
   Entry<T>& from = state_.entries[source];
   Entry<T>& to = state_.entries[index];
-  if (source >= first_scratch_ && !from.borrowed && !from.lent && !to.parameter &&
+  if (source >= first_scratch_ && !from.borrowed && !from.lent && !to.grad_outside &&
       !state_.has_grad(to)) {
     state_.release_grad(to);
     to.grad = from.data;

@@ -67,7 +67,7 @@ class BackwardPass {
   struct Aside {
     std::uint32_t entry;
     T* grad;
-    Parameter<T>* parameter;
+    bool grad_outside;
   };
 
   TapeState<T>& state_;

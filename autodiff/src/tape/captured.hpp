@@ -22,7 +22,7 @@ class Captured {
     for (const Variable<T>& v : x) leaves_.push_back(saved(v.index()));
     for (const Saved& before : gradients_) state.entries[before.index].grad = nullptr;
     for (const Variable<T>& v : x) {
-      state.entries[v.index()].parameter = nullptr;
+      state.entries[v.index()].grad_outside = false;
       state.entries[v.index()].retain_grad = true;
     }
   }
@@ -35,7 +35,7 @@ class Captured {
       state_.entries[before.index].pass = before.pass;
     }
     for (const Saved& before : leaves_) {
-      state_.entries[before.index].parameter = before.parameter;
+      state_.entries[before.index].grad_outside = before.grad_outside;
       state_.entries[before.index].retain_grad = before.retain_grad;
     }
     state_.pass = pass_;
@@ -45,13 +45,13 @@ class Captured {
   struct Saved {
     std::uint32_t index;
     T* grad;
-    Parameter<T>* parameter;
+    bool grad_outside;
     std::uint32_t pass;
     bool retain_grad;
   };
   [[nodiscard]] Saved saved(std::uint32_t index) const {
     const Entry<T>& entry = state_.entries[index];
-    return {index, entry.grad, entry.parameter, entry.pass, entry.retain_grad};
+    return {index, entry.grad, entry.grad_outside, entry.pass, entry.retain_grad};
   }
 
   TapeState<T>& state_;

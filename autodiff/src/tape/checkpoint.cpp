@@ -122,7 +122,7 @@ void find_sources(const TapeState<T>& state, const Position& start,
   }
   std::unordered_set<const Parameter<T>*> watched;
   for (std::size_t i = start.entries; i < state.entries.size(); ++i) {
-    Parameter<T>* parameter = state.entries[i].parameter;
+    Parameter<T>* parameter = state.parameter_of(state.entries[i]);
     if (parameter && watched.insert(parameter).second) parameters.push_back(parameter);
   }
 }

@@ -2,6 +2,7 @@
 #include "tapestry/autodiff/detail/expansion.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace tapestry::detail {
 
@@ -29,16 +30,15 @@ template <class T>
 void Expansion<T>::add_input(std::uint32_t index) {
   const Entry<T>& from = original_.entries[index];
   TapeState<T>& own = tape_.state();
-  const bool fits = !from.parameter || from.parameter->shape() == from.shape;
-  T* data = from.parameter && fits ? from.parameter->value().data() : from.data;
-  if (from.released || from.pending || !fits) {
+  const T* data = original_.data_of(from);
+  if (!data && from.shape.size() > 0) {
     faithful_ = false;
     own.add_leaf(from.shape, Role::input, from.requires_grad, {});
     std::fill_n(own.entries.back().data, from.shape.size(), T{0});
     return;
   }
   Entry<T> leaf;
-  leaf.data = data;
+  leaf.data = const_cast<T*>(data);  // leaves are not written
   leaf.shape = from.shape;
   leaf.generation = own.generation;
   leaf.scope = own.scope;
@@ -51,11 +51,16 @@ void Expansion<T>::add_input(std::uint32_t index) {
 
 template <class T>
 std::uint32_t Expansion<T>::copy_scope(std::uint32_t scope) {
-  if (scope == 0) return 0;
-  const ScopeEntry& from = original_.scopes[scope];
-  std::string_view name;
-  if (from.name != none) name = original_.names[from.name];
-  return tape_.state().scopes.open(copy_scope(from.parent), name, from.kind, from.number);
+  std::vector<std::uint32_t> around;
+  for (; scope != 0; scope = original_.scopes[scope].parent) around.push_back(scope);
+  std::uint32_t copy = 0;
+  for (const std::uint32_t inner : std::views::reverse(around)) {
+    const ScopeEntry& from = original_.scopes[inner];
+    std::string_view name;
+    if (from.name != none) name = original_.names[from.name];
+    copy = tape_.state().scopes.open(copy, name, from.kind, from.number);
+  }
+  return copy;
 }
 
 template <class T>

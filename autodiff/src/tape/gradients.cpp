@@ -136,6 +136,7 @@ class RecordedPass {
     if (const Variable<T> gradient = arrived(entry);
         state_.entries[entry].hooked && gradient.valid())
       entries_.find(entry)->grad = call_hooks(state_, entry, gradient);
+    state_.check_not_orphaned("gradients");
   }
 
   void run_node(std::uint32_t index);
@@ -296,6 +297,7 @@ template <class T>
 std::vector<Variable<T>> seeded_gradients(TapeState<T>& state, std::string_view op,
                                           const Roots<T>& roots, std::span<const Variable<T>> x,
                                           GradientOptions options) {
+  const RunningPass<T> running(state, op, true);
   return options.differentiable ? recorded_gradients(state, op, roots, x)
                                 : array_gradients(state, op, roots, x);
 }

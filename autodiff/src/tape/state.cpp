@@ -2,6 +2,7 @@
 #include "tapestry/autodiff/detail/state.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "tape/anomaly.hpp"
@@ -40,15 +41,18 @@ TapeState<T>::~TapeState() {
 }
 
 template <class T>
-void TapeState<T>::orphan() {
-  clear();
+void TapeState<T>::orphan() noexcept {
   orphaned_ = true;
-  if (handle_total_ == 0) delete this;
+  if (uses_ > 0) return;
+  hold();  // hooks and ops that go with the tape may own the last handles
+  clear();
+  let_go();
 }
 
 template <class T>
 std::uint32_t TapeState<T>::add_leaf(const Shape& shape, Role role, bool requires_grad,
                                      std::string_view name) {
+  check_size(name.empty() ? title_of(role) : name, shape);
   Entry<T> entry;
   entry.shape = shape;
   entry.generation = generation;
@@ -71,24 +75,39 @@ std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
   for (const WatchedAs<T>& leaf : watched_as)
     if (leaf.parameter == &parameter) return leaf.entry;
   Entry<T> entry;
-  entry.data = parameter.value().data();
-  entry.parameter = &parameter;
+  entry.data = parameter.storage().data();
   entry.shape = parameter.shape();
   entry.generation = generation;
   entry.scope = scope;
   entry.role = Role::parameter;
   entry.requires_grad = parameter.requires_grad();
   entry.borrowed = true;
+  entry.watches = true;
+  entry.grad_outside = true;
+  entry.source = static_cast<std::uint32_t>(watched_.size());
   if (!parameter.name().empty()) entry.name = names.intern(parameter.name());
   const auto index = static_cast<std::uint32_t>(entries.size());
-  watched_.push_back({index, &parameter, entry.data, parameter.version()});
+  make_room(entries);
+  watched_.push_back({index, Link<Parameter<T>>(parameter), entry.data, parameter.version()});
   entries.push_back(entry);
   return index;
+}
+
+/// `to` reads memory of entry `from`, which must not be given back before it.
+template <class T>
+void TapeState<T>::lend(std::uint32_t from, Entry<T>& to) {
+  Entry<T>& lender = entries[from];
+  const bool owns = lender.role == Role::parameter || lender.source == none;
+  to.borrowed = true;
+  to.watches = lender.watches;
+  to.source = owns ? from : lender.source;
+  lender.lent = true;
 }
 
 template <class T>
 std::uint32_t TapeState<T>::detach(std::uint32_t source) {
   if (entries[source].pending) materialize(source);
+  if (entries[source].watches) check_memory("detach", source);
   Entry<T> entry;
   entry.data = entries[source].data;
   entry.shape = entries[source].shape;
@@ -96,8 +115,7 @@ std::uint32_t TapeState<T>::detach(std::uint32_t source) {
   entry.name = entries[source].name;
   entry.scope = scope;
   entry.role = Role::constant;
-  entry.borrowed = true;
-  entries[source].lent = true;
+  lend(source, entry);
   entries.push_back(entry);
   return static_cast<std::uint32_t>(entries.size() - 1);
 }
@@ -105,10 +123,10 @@ std::uint32_t TapeState<T>::detach(std::uint32_t source) {
 template <class T>
 std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
                                   std::span<const std::uint32_t> inputs) {
-  for (const std::uint32_t i : inputs)
-    if (entries[i].pending) materialize(i);
   const Position before = position();
   try {
+    for (const std::uint32_t i : inputs)
+      if (entries[i].needs_care()) prepare(info, i);
     // Within a rule, an op that can add to its destination waits until that is known.
     const bool put_off = in_rule && info.accumulates;
     infer(info, op, inputs);
@@ -129,6 +147,32 @@ std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
     truncate(before, false);
     throw;
   }
+}
+
+template <class T>
+void TapeState<T>::prepare(const OpInfo<T>& info, std::uint32_t input) {
+  if (entries[input].pending) materialize(input);
+  if (!entries[input].watches) return;
+  check_memory(info.name, input, recording);
+  if (recording) note_read(watched_[owner_of(entries[input]).source]);
+}
+
+/// Remembers what the numbers are when a recorded op reads them first, if any reference exists with
+/// which they can be written. Uses of one parameter are many, and share what was found.
+template <class T>
+void TapeState<T>::note_read(Watched& watched) {
+  if (watched.read) return;
+  watched.read = true;
+  const Parameter<T>& parameter = *watched.parameter.get();
+  if (parameter.handed_out() == 0) return;
+  constexpr std::size_t far = 256;
+  std::size_t left = parameter.size() < far ? 0 : far;
+  for (auto other = watched_.rbegin(); left > 0 && other != watched_.rend(); ++other, --left) {
+    if (other->data != watched.data || other->sum == 0) continue;
+    watched.sum = other->sum;
+    return;
+  }
+  watched.sum = parameter.checksum();
 }
 
 template <class T>
@@ -196,8 +240,7 @@ bool TapeState<T>::borrow(const OpInfo<T>& info, const void* op, std::uint32_t i
   std::size_t offset = 0;
   if (!info.alias || !info.alias(op, entries[input].shape, offset)) return false;
   entries[output].data = entries[input].data + offset;
-  entries[output].borrowed = true;
-  entries[input].lent = true;
+  lend(input, entries[output]);
   return true;
 }
 
@@ -331,6 +374,26 @@ void TapeState<T>::throw_foreign(std::string_view op) const {
 }
 
 template <class T>
+void TapeState<T>::throw_busy(std::string_view op) const {
+  GradientError error(
+      op, passes_ > 0 ? "a gradient pass runs over this tape, and this was called from a "
+                        "hook or rule of it; do it when the pass has ended, or on another "
+                        "tape"
+                      : "this was called from a callback of a call that works on this tape; "
+                        "do it when that has returned, or on another tape");
+  error.add_place(place());
+  throw error;
+}
+
+template <class T>
+void TapeState<T>::check_not_orphaned(std::string_view op) const {
+  if (orphaned_)
+    throw GradientError(op,
+                        "the tape was destroyed by a hook or rule of this pass; gradients are "
+                        "not complete");
+}
+
+template <class T>
 void TapeState<T>::check_available(std::string_view op, std::uint32_t index) const {
   if (!entries[index].released) return;
   GradientError error(op, "the value of '" + display_name(index) +
@@ -350,6 +413,7 @@ Position TapeState<T>::position() const {
 template <class T>
 void TapeState<T>::truncate(const Position& to, bool renumber) {
   for (std::size_t i = to.entries; i < entries.size(); ++i) {
+    renumber |= entries[i].handles > 0;
     release_grad(entries[i]);
     release_data(entries[i]);
   }
@@ -369,7 +433,7 @@ void TapeState<T>::truncate(const Position& to, bool renumber) {
   nodes.resize(to.nodes);
   edges.resize(to.edges);
   attachments_.resize(to.attachments);
-  watched_.resize(to.watched);
+  watched_.erase(watched_.begin() + to.watched, watched_.end());
   if (renumber) ++generation;
 }
 
@@ -388,6 +452,29 @@ void TapeState<T>::clear() {
 }
 
 template <class T>
+void TapeState<T>::forget_unused() {
+  constexpr std::size_t few = 16384;  // of which a step may have so many each time
+  if (names.size() + scopes.size() <= std::max(keep_texts_, few)) return;
+  std::vector<bool> used_scopes(scopes.end());
+  std::vector<bool> used_names(names.end());
+  const auto use = [&](std::uint32_t id) {
+    for (; id != 0 && !used_scopes[id]; id = scopes[id].parent) {
+      used_scopes[id] = true;
+      if (scopes[id].name != none) used_names[scopes[id].name] = true;
+    }
+  };
+  use(scope);
+  for (const Node<T>& node : nodes) use(node.scope);
+  for (const Entry<T>& entry : entries) {
+    use(entry.scope);
+    if (entry.name != none) used_names[entry.name] = true;
+  }
+  scopes.keep_only(used_scopes);
+  names.keep_only(used_names);
+  keep_texts_ = 2 * (names.size() + scopes.size());
+}
+
+template <class T>
 void TapeState<T>::release_data(Entry<T>& entry) {
   if (entry.data && !entry.borrowed) arena.release(entry.data, entry.bytes());
   entry.data = nullptr;
@@ -402,9 +489,9 @@ void TapeState<T>::release_grad(Entry<T>& entry) {
 template <class T>
 Out<T> TapeState<T>::grad_target(std::uint32_t index) {
   Entry<T>& entry = entries[index];
-  if (entry.parameter) {
+  if (entry.grad_outside) {
     bool stored = false;
-    T* grad = entry.parameter->grad_storage(stored);
+    T* grad = parameter_of(entry)->grad_storage(stored);
     return {grad, &entry.shape, stored};
   }
   const bool stored = has_grad(entry);
@@ -413,22 +500,79 @@ Out<T> TapeState<T>::grad_target(std::uint32_t index) {
   return {entry.grad, &entry.shape, stored};
 }
 
+/// Whether the memory that was watched is still that of the parameter, and unchanged for all that
+/// the parameter has been told.
 template <class T>
-auto TapeState<T>::first_changed() const -> const Watched* {
+auto TapeState<T>::change_of(const Watched& watched) const -> Change {
+  const Parameter<T>* parameter = watched.parameter.get();
+  if (!parameter || parameter->is_moved_from()) return Change::gone;
+  const Array<T>& value = parameter->value();
+  const Shape& shape = entries[watched.entry].shape;
+  if (value.data() != watched.data || value.dimension() != shape.rank() ||
+      !std::equal(shape.begin(), shape.end(), value.shape().begin()))
+    return Change::moved;
+  return parameter->version() == watched.version ? Change::none : Change::written;
+}
+
+/// Whether the numbers are others than those that were read, though nobody told the parameter.
+template <class T>
+bool TapeState<T>::is_rewritten(const Watched& watched) const {
+  const Parameter<T>& parameter = *watched.parameter.get();
+  if (!watched.read || parameter.handed_out() == 0) return false;
+  const std::uint64_t sum = watched.sum == 0 ? parameter.handed_out() : watched.sum;
+  return parameter.checksum() != sum;
+}
+
+template <class T>
+std::string TapeState<T>::text_of(const Watched& watched, std::string_view changed) const {
+  return "parameter '" + display_name(watched.entry) +
+         (change_of(watched) == Change::gone
+              ? "' no longer exists; it must live as long as the tape uses it"
+              : "' was " + std::string(changed));
+}
+
+template <class T>
+void TapeState<T>::check_memory(std::string_view op, std::uint32_t index, bool numbers) const {
+  const Watched& watched = watched_[owner_of(entries[index]).source];
+  const Change change = change_of(watched);
+  if (change == Change::none || (change == Change::written && !numbers)) return;
+  GradientError error(op, text_of(watched, change == Change::written
+                                               ? "changed since it was watched; watch it again"
+                                               : "given another array since it was watched; watch "
+                                                 "it again"));
+  error.add_place(place());
+  throw error;
+}
+
+template <class T>
+const T* TapeState<T>::data_of(const Entry<T>& entry) const {
+  if (entry.released || entry.pending) return nullptr;
+  if (!entry.watches) return entry.data;
+  const Change change = change_of(watched_[owner_of(entry).source]);
+  return change == Change::none || change == Change::written ? entry.data : nullptr;
+}
+
+template <class T>
+auto TapeState<T>::first_changed(bool compare) const -> const Watched* {
+  std::array<const Watched*, 64> checked{};  // uses of one parameter are many
   for (const Watched& watched : watched_) {
-    const Parameter<T>& parameter = *watched.parameter;
-    if (parameter.value().data() != watched.data || parameter.version() != watched.version ||
-        !(parameter.shape() == entries[watched.entry].shape))
-      return &watched;
+    if (change_of(watched) != Change::none) return &watched;
+    if (!compare) continue;
+    const Watched*& known = checked[reinterpret_cast<std::uintptr_t>(watched.data) / 64 % 64];
+    if (known && known->data == watched.data && known->sum == watched.sum) continue;
+    if (is_rewritten(watched)) return &watched;
+    if (watched.read) known = &watched;
   }
   return nullptr;
 }
 
 template <class T>
-void TapeState<T>::check_watched(std::string_view op) const {
-  if (const Watched* changed = first_changed())
-    throw GradientError(op, "parameter '" + display_name(changed->entry) +
-                                "' was changed between the forward pass and this backward pass");
+void TapeState<T>::check_watched(std::string_view op, bool compare) const {
+  if (const Watched* changed = first_changed(compare))
+    throw GradientError(op, text_of(*changed,
+                                    "changed between the forward pass and this backward "
+                                    "pass; change it after backward(), or clear the tape "
+                                    "and run the forward pass again"));
 }
 
 template class TapeState<float>;

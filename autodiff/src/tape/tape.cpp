@@ -63,6 +63,7 @@ typename Tape<T>::Mark Tape<T>::mark() const {
 template <class T>
 void Tape<T>::rewind(const Mark& mark) {
   if (mark.tape_ != state_) throw StaleVariable("rewind", "the mark is not of this tape");
+  state_->check_droppable("rewind", mark.position_);
   const detail::Position now = state_->position();
   const bool intact = mark.position_.entries <= now.entries && mark.position_.nodes <= now.nodes &&
                       mark.generation_ >= state_->cleared &&
@@ -70,6 +71,7 @@ void Tape<T>::rewind(const Mark& mark) {
                        state_->entries[mark.position_.entries - 1].generation <= mark.generation_);
   if (!intact) throw StaleVariable("rewind", "the tape was cleared or rewound to before this mark");
   state_->truncate(mark.position_, true);
+  state_->forget_unused();
 }
 
 template <class T>
@@ -82,6 +84,7 @@ void Tape<T>::backward(std::span<const Variable<T>> roots, std::span<const Array
       throw StaleVariable("backward", "the root belongs to another tape");
     detail::check_root(*state_, "backward", roots[i].index(), seeds.empty() ? nullptr : &seeds[i]);
   }
+  const detail::RunningPass<T> running(*state_, "backward");
   detail::BackwardPass<T> pass(*state_, "backward");
   for (std::size_t i = 0; i < roots.size(); ++i)
     pass.seed(roots[i].index(), seeds.empty() ? nullptr : &seeds[i]);
@@ -90,6 +93,7 @@ void Tape<T>::backward(std::span<const Variable<T>> roots, std::span<const Array
 
 template <class T>
 void Tape<T>::zero_grad() {
+  state_->check_no_pass("zero_grad");
   for (detail::Entry<T>& entry : state_->entries) state_->release_grad(entry);
 }
 

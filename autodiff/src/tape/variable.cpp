@@ -30,6 +30,7 @@ View<T> Variable<T>::value() const& {
   detail::TapeState<T>& tape = state("value");
   tape.check_available("value", index_);
   if (tape.entries[index_].pending) tape.materialize(index_);
+  if (tape.entries[index_].watches) tape.check_memory("value", index_);
   return view<T>(tape.entries[index_].data, tape.entries[index_].shape);
 }
 
@@ -46,7 +47,10 @@ View<T> Variable<T>::grad() const& {
   if (!entry.requires_grad) detail::throw_needs_no_gradient(tape, "grad", index_);
   if (tape.pass == 0)
     throw GradientError("grad", "'" + name() + "' has no gradient yet: call backward() first");
-  if (entry.parameter) return view<T>(std::as_const(*entry.parameter).grad().data(), entry.shape);
+  if (entry.grad_outside) {
+    tape.check_memory("grad", index_);
+    return view<T>(std::as_const(*tape.parameter_of(entry)).grad().data(), entry.shape);
+  }
   if (!tape.has_grad(entry)) {
     const Out<T> target = tape.grad_target(index_);
     std::fill_n(target.data, target.size(), T{0});
@@ -89,6 +93,7 @@ template <class T>
 void Variable<T>::backward() const {
   detail::TapeState<T>& tape = state("backward");
   detail::check_root<T>(tape, "backward", index_, nullptr);
+  const detail::RunningPass<T> running(tape, "backward");
   detail::BackwardPass<T> pass(tape, "backward");
   pass.seed(index_, nullptr);
   pass.run();
@@ -98,6 +103,7 @@ template <class T>
 void Variable<T>::backward(const Array<T>& seed) const {
   detail::TapeState<T>& tape = state("backward");
   detail::check_root<T>(tape, "backward", index_, &seed);
+  const detail::RunningPass<T> running(tape, "backward");
   detail::BackwardPass<T> pass(tape, "backward");
   pass.seed(index_, &seed);
   pass.run();

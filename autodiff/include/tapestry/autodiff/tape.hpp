@@ -21,13 +21,17 @@ class [[nodiscard]] Scope {
   Scope(detail::TapeState<T>& state, std::string_view name, ScopeKind kind, std::int64_t number)
       : state_(&state), outer_(state.scope) {
     state.scope = state.scopes.open(outer_, name, kind, number);
+    state.hold();
   }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
-  ~Scope() { state_->scope = outer_; }
+  ~Scope() {
+    if (outer_ < state_->scopes.end()) state_->scope = outer_;  // else closed in another order
+    state_->let_go();
+  }
 
  private:
-  detail::TapeState<T>* state_;
+  detail::TapeState<T>* state_;  // which it keeps alive, should the tape be destroyed first
   std::uint32_t outer_;
 };
 
@@ -44,9 +48,30 @@ class [[nodiscard]] Switched {
   bool before_;
 };
 
+/// Switches recording off until it is destroyed; see `Tape::no_grad`.
+template <class T = float>
+class [[nodiscard]] NoGrad {
+ public:
+  explicit NoGrad(detail::TapeState<T>& state) : state_(&state), before_(state.recording) {
+    state.recording = false;
+    state.hold();
+  }
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+  ~NoGrad() {
+    state_->recording = before_;
+    state_->let_go();
+  }
+
+ private:
+  detail::TapeState<T>* state_;  // which it keeps alive, should the tape be destroyed first
+  bool before_;
+};
+
 /// A record of a computation: values and the ops that made them, in the order they were computed,
 /// which makes backward a loop from the end. There is no global tape; any number live side by side,
-/// each used by one thread at a time. Tapes are neither copied nor moved.
+/// each used by one thread at a time. Tapes are neither copied nor moved. One that a hook destroys
+/// stays until the pass has ended, with a GradientError.
 template <class T = float>
 class Tape {
  public:
@@ -71,12 +96,19 @@ class Tape {
 
   /// A use of a parameter: a leaf that reads the parameter's storage and whose gradient is added to
   /// the parameter's. Each call makes a leaf of its own, in the scopes that are open, so that uses
-  /// at several time steps can be told apart. The parameter must outlive the tape's use of it.
+  /// at several time steps can be told apart. The parameter may be moved; when it is destroyed,
+  /// given another array or changed, ops and backward refuse to use it: GradientError. Throws
+  /// ArgumentError for a parameter that was moved from.
   Variable<T> watch(Parameter<T>& parameter);
 
   /// Forgets everything but keeps the memory, so that repeating a computation allocates nothing.
-  /// All variables of the tape become stale.
-  void clear() { state_->clear(); }
+  /// All variables of the tape become stale. Throws GradientError when it is called from a hook or
+  /// rule of a pass, or from a callback of a layer.
+  void clear() {
+    state_->check_idle("clear");
+    state_->clear();
+    state_->forget_unused();
+  }
 
   /// A position to which the tape can be rewound.
   class Mark {
@@ -88,7 +120,8 @@ class Tape {
   [[nodiscard]] Mark mark() const;
 
   /// Forgets all that was recorded after `mark` was taken; variables from before stay valid.
-  /// Throws StaleVariable when the tape has since been cleared or rewound to before the mark.
+  /// Throws StaleVariable when the tape has since been cleared or rewound to before the mark, and
+  /// GradientError as `clear` does, unless the mark was taken within the callback of a layer.
   void rewind(const Mark& mark);
 
   /// Opens a scope until the returned object is destroyed: a named part of the model, one of its
@@ -102,7 +135,7 @@ class Tape {
   void set_recording(bool on) { state_->recording = on; }
 
   /// Switches recording off until the returned object is destroyed.
-  Switched no_grad() { return {state_->recording, false}; }
+  NoGrad<T> no_grad() { return NoGrad<T>(*state_); }
 
   /// Whether fused ops are recorded as their definition in primitive ops, for study.
   [[nodiscard]] bool primitive() const { return state_->primitive; }
@@ -122,7 +155,8 @@ class Tape {
   void detect_anomaly(bool on = true) { state_->anomaly = on; }
 
   /// Gradients of sum_i sum(seeds[i] * roots[i]) in one pass. An empty `seeds` means ones, and
-  /// then all roots must be scalars. Throws GradientError, ShapeError, StaleVariable.
+  /// then all roots must be scalars. Throws GradientError, also when it is called from a hook or
+  /// rule of another pass over this tape, ShapeError, StaleVariable.
   void backward(std::span<const Variable<T>> roots, std::span<const Array<T>> seeds = {});
 
   /// Forgets the gradients of the tape's variables (not those of parameters).

@@ -28,12 +28,15 @@ NamedPart<Part> named(const char* name, Part& part) {
 }
 
 /// A model, and beside it other parts. It refers to them and owns nothing: all must outlive it.
-/// To `save`, `load`, `save_npz` and `load_npz` it is a model like any other.
+/// To `save`, `load`, `save_npz` and `load_npz` it is a model like any other. It is neither copied
+/// nor moved, since it would refer to the parts of the old place: make it where it is used.
 template <class Model, class... Parts>
 class Bundle {
  public:
   explicit Bundle(Model& model, const NamedPart<Parts>&... parts)
       : model_(model), parts_(parts...) {}
+  Bundle(const Bundle&) = delete;
+  Bundle& operator=(const Bundle&) = delete;
 
   /// Shows the parts of the model under their own names, and the other parts under theirs.
   void visit(auto&& part) {

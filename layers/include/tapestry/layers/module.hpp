@@ -220,10 +220,25 @@ void eval(Model& model) {
 namespace layers {
 
 /// What the layers of the library have in common: a name, which `visit` sets and which opens scopes
-/// on the tape, and the mode. Your own models need not derive from it.
+/// on the tape, and the mode. Your own models need not derive from it. One that was moved from
+/// cannot be used until it is assigned to: ArgumentError.
 class Layer {
  public:
   explicit Layer(std::string name) : name_(std::move(name)) {}
+  Layer(const Layer&) = default;
+  Layer(Layer&& other) noexcept
+      : name_(std::move(other.name_)),
+        training_(other.training_),
+        moved_from_(std::exchange(other.moved_from_, true)) {}
+  Layer& operator=(const Layer&) = default;
+  Layer& operator=(Layer&& other) noexcept {
+    if (this == &other) return *this;
+    name_ = std::move(other.name_);
+    training_ = other.training_;
+    moved_from_ = std::exchange(other.moved_from_, true);
+    return *this;
+  }
+  ~Layer() = default;
 
   [[nodiscard]] const std::string& name() const { return name_; }
   void set_name(std::string name) { name_ = std::move(name); }
@@ -231,9 +246,17 @@ class Layer {
   [[nodiscard]] bool training() const { return training_; }
   void set_training(bool on) { training_ = on; }
 
+  /// For layers: throws ArgumentError when this one was moved from.
+  void check_there() const {
+    if (moved_from_)
+      throw ArgumentError(name_.empty() ? "layer" : name_,
+                          "this layer was moved from; use the one that it was moved into");
+  }
+
  private:
   std::string name_;
   bool training_ = true;
+  bool moved_from_ = false;
 };
 
 /// Opens the scopes of a layer's name, one for each part of "encoder.lstm", while it lives; a
@@ -242,6 +265,7 @@ template <class T>
 class [[nodiscard]] LayerScope {
  public:
   LayerScope(detail::TapeState<T>& state, const Layer& layer) : state_(state), outer_(state.scope) {
+    layer.check_there();
     std::string_view names = layer.name();
     while (!names.empty()) {
       const std::string_view name = next(names);

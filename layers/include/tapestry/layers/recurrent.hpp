@@ -97,6 +97,7 @@ class RecurrentLayer : public Layer {
   [[nodiscard]] std::size_t directions() const { return options_.bidirectional ? 2 : 1; }
 
   void visit(auto&& part) {
+    this->check_there();
     for (std::size_t k = 0; k < weights_.size(); ++k) weights_[k].visit(suffix(k), part);
   }
 

@@ -106,7 +106,7 @@ template <class T>
 class SavedParameter final : public SavedArray<T> {
  public:
   SavedParameter(std::string name, Parameter<T>& parameter)
-      : SavedArray<T>(std::move(name), parameter.value()), parameter_(parameter) {}
+      : SavedArray<T>(std::move(name), parameter.storage()), parameter_(parameter) {}
 
   [[nodiscard]] bool takes_any_shape() const override { return false; }
   void commit() noexcept override {

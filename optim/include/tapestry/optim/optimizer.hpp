@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/followed.hpp"
 #include "tapestry/autodiff/parameter_list.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
@@ -54,10 +55,13 @@ struct ParameterGroup {
 /// remember between steps, and the loop over the parameters. A new optimizer derives from it, says
 /// what it remembers, and gives `update`, the rule for one parameter.
 ///
-/// The optimizer refers to the parameters and does not own them: the model must outlive it and
-/// stay at its address.
+/// The optimizer refers to the parameters and does not own them. It follows a model that is moved,
+/// so that a struct of model and optimizer can be. A copy of an optimizer is for the same
+/// parameters, unless those have been copied too: then it does not know which are to be its own,
+/// and must be told by `bind`. Each function that needs the parameters throws ArgumentError when it
+/// does not know, when one of them no longer exists or was moved from, and when the optimizer was.
 template <class T = float>
-class Optimizer {
+class Optimizer : public tapestry::detail::Followed<Optimizer<T>> {
  public:
   virtual ~Optimizer() = default;
 
@@ -69,11 +73,17 @@ class Optimizer {
   /// Forgets the gradients of all parameters.
   void zero_grad();
 
+  /// Goes on with these parameters in place of those it had, one for one, such as those of a copy
+  /// of the model: `copy.adam.bind(parameters(copy.model))`. What it remembers stays. Throws
+  /// ArgumentError, and changes nothing, when there are more or fewer or one comes twice, and
+  /// ShapeError when one has another shape.
+  void bind(const ParameterList<T>& parameters);
+
   /// The number of groups: 1 when the optimizer was made from a list of parameters.
   [[nodiscard]] std::size_t groups() const { return groups_.size(); }
 
   /// The learning rate of the first group.
-  [[nodiscard]] double learning_rate() const { return groups_[0].learning_rate.value; }
+  [[nodiscard]] double learning_rate() const { return learning_rate(0); }
 
   /// The learning rate of a group. Throws IndexError when there is no such group.
   [[nodiscard]] double learning_rate(std::size_t group) const;
@@ -85,8 +95,8 @@ class Optimizer {
   /// ArgumentError when the rate is negative or not finite.
   void set_learning_rate(std::size_t group, double learning_rate);
 
-  /// The parameters of all groups, one group after another.
-  [[nodiscard]] const ParameterList<T>& parameters() const { return parameters_; }
+  /// The parameters of all groups, one group after another, where they are now.
+  [[nodiscard]] const ParameterList<T>& parameters() const;
 
   /// The name of an optimizer among the parts of a `bundle`.
   static constexpr const char* part_name = "optimizer";
@@ -97,12 +107,13 @@ class Optimizer {
   /// "Adam.step.lstm.weight_ih_l0", "Adam.exp_avg.lstm.weight_ih_l0". A parameter without a name
   /// goes by its position in `parameters()`.
   void visit(auto&& part) {
+    const ParameterList<T>& list = parameters();
     const std::string prefix = std::string(name_) + ".";
     for (std::size_t g = 0; g < groups_.size(); ++g)
       part(prefix + "learning_rate" + (g > 0 ? "." + std::to_string(g) : ""),
            groups_[g].learning_rate);
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const std::string& name = parameters_[i]->name();
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string& name = list[i]->name();
       const std::string suffix = "." + (name.empty() ? std::to_string(i) : name);
       part(prefix + "step" + suffix, steps_[i]);
       for (Memory& memory : memories_) part(prefix + memory.name + suffix, memory.arrays[i]);
@@ -118,7 +129,10 @@ class Optimizer {
             double weight_decay, const std::vector<const char*>& memories = {});
 
   Optimizer(const Optimizer&) = default;
-  Optimizer& operator=(const Optimizer&) = default;
+  Optimizer(Optimizer&&) noexcept = default;
+  /// Takes over what `other` remembers. An optimizer of the same parameters stays one.
+  Optimizer& operator=(const Optimizer& other);
+  Optimizer& operator=(Optimizer&&) noexcept = default;
 
   /// Changes the value of `parameter`, which stands at `position` in the list and has a gradient
   /// of its shape. Must not throw.
@@ -151,13 +165,15 @@ class Optimizer {
     double weight_decay = 0;
   };
 
-  void check_distinct() const;
+  void link(const ParameterList<T>& parameters);
+  void check_distinct(const ParameterList<T>& parameters) const;
   void check_group(std::size_t group) const;
   void check_shapes() const;
 
   const char* name_;
-  ParameterList<T> parameters_;
-  std::vector<std::size_t> group_of_;  // each parameter
+  std::vector<tapestry::detail::Link<Parameter<T>>> links_;
+  mutable ParameterList<T> parameters_;  // where the links lead
+  std::vector<std::size_t> group_of_;    // each parameter
   std::vector<Group> groups_;
   std::vector<Shape> shapes_;  // when the optimizer was made; its memories have these shapes
   std::vector<std::uint64_t> steps_;

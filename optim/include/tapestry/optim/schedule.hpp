@@ -60,7 +60,8 @@ struct CosineOptions {
 [[nodiscard]] Schedule warm_up(std::uint64_t steps, Schedule then);
 
 /// Sets the learning rates of an optimizer by a schedule: of each group, its initial rate times the
-/// factor. It refers to the optimizer, which must outlive it.
+/// factor. It refers to the optimizer, and follows it when it is moved. Of a copy of a scheduler
+/// holds what holds of a copy of an optimizer: see `Optimizer` and `bind`.
 ///
 /// Make it before a file is loaded: the initial rates are those that the optimizer then has. In the
 /// file, "scheduler.steps" and "scheduler.initial_learning_rate", of further groups
@@ -74,14 +75,19 @@ class LRScheduler {
 
   /// One step further: call it after the optimizer's. Allocates nothing, unless the schedule does.
   /// Throws ArgumentError, before anything has changed, when the schedule gives a factor that is
-  /// negative or not finite, or with which a rate is not.
+  /// negative or not finite, or with which a rate is not; and when the optimizer is gone, or this
+  /// is a copy that does not know its own.
   void step();
+
+  /// Goes on with another optimizer, such as the one beside a copy of this. ArgumentError when it
+  /// has another number of groups.
+  void bind(Optimizer<T>& optimizer);
 
   /// How often `step` was called, before the file was saved too.
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
-  /// The factor after that many steps.
-  [[nodiscard]] double factor() const { return schedule_(steps_); }
+  /// The factor after that many steps. ArgumentError when the scheduler was moved from.
+  [[nodiscard]] double factor() const;
 
   /// The name of a scheduler among the parts of a `bundle`.
   static constexpr const char* part_name = "scheduler";
@@ -97,7 +103,7 @@ class LRScheduler {
  private:
   void set_rates(std::uint64_t step);
 
-  Optimizer<T>* optimizer_;
+  tapestry::detail::Link<Optimizer<T>> optimizer_;
   Schedule schedule_;
   std::vector<detail::LearningRate> initial_;  // of each group
   std::uint64_t steps_ = 0;
@@ -113,7 +119,7 @@ struct PlateauOptions {
 
 /// Lowers the learning rates when a metric, such as the loss in validation, stops falling:
 /// torch.optim.lr_scheduler.ReduceLROnPlateau with mode "min" and threshold_mode "rel", so the
-/// metric should not be negative. It refers to the optimizer, which must outlive it.
+/// metric should not be negative. It refers to the optimizer as LRScheduler does.
 template <class T = float>
 class ReduceLROnPlateau {
  public:
@@ -124,8 +130,14 @@ class ReduceLROnPlateau {
   /// Looks at the metric; a NaN is no improvement. After more than `patience` steps without one,
   /// multiplies all rates by the factor, though not to less than `min_learning_rate`; as in
   /// PyTorch, a rate that would change by no more than 1e-8 stays. Returns whether a rate has
-  /// changed. Allocates nothing.
+  /// changed. Allocates nothing. Throws ArgumentError, before anything has changed, when the
+  /// optimizer is gone, or this is a copy that does not know its own.
   bool step(double metric);
+
+  /// Goes on with another optimizer, such as the one beside a copy of this.
+  void bind(Optimizer<T>& optimizer) {
+    optimizer_ = tapestry::detail::Link<Optimizer<T>>(optimizer);
+  }
 
   /// The metric of the last improvement; infinite before the first.
   [[nodiscard]] double best() const { return best_; }
@@ -151,7 +163,7 @@ class ReduceLROnPlateau {
   }
 
  private:
-  Optimizer<T>* optimizer_;
+  tapestry::detail::Link<Optimizer<T>> optimizer_;
   PlateauOptions options_;
   double best_ = std::numeric_limits<double>::infinity();
   std::uint64_t bad_steps_ = 0;

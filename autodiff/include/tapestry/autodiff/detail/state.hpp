@@ -15,6 +15,7 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/arena.hpp"
+#include "tapestry/autodiff/detail/followed.hpp"
 #include "tapestry/autodiff/detail/op_info.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/parameter.hpp"
@@ -43,14 +44,15 @@ template <class T>
 struct Entry {
   T* data = nullptr;
   T* grad = nullptr;
-  Parameter<T>* parameter = nullptr;  // of a watched parameter
   Shape shape;
   std::uint32_t node = none;  // what computed it
   std::uint32_t generation = 0;
   std::uint32_t handles = 0;  // variables that refer to it
   std::uint32_t name = none;
   std::uint32_t scope = 0;
-  std::uint32_t pass = 0;  // the backward pass that `grad` is from
+  std::uint32_t pass = 0;       // the backward pass that `grad` is from
+  std::uint32_t source = none;  // a parameter's leaf: its number among the watched; an entry that
+                                // borrows from another: the one that owns the memory
   std::uint16_t output = 0;
   Role role = Role::op;
   bool requires_grad : 1 = false;
@@ -59,11 +61,16 @@ struct Entry {
   bool lent : 1 = false;      // another entry borrows `data`
   bool grad_borrowed : 1 = false;
   bool retain_grad : 1 = false;
-  bool pending : 1 = false;   // inside a rule: not computed yet, its destination is not known
-  bool released : 1 = false;  // backward gave the value's memory back
-  bool hooked : 1 = false;    // there may be hooks on the gradient
+  bool pending : 1 = false;       // inside a rule: not computed yet, its destination is not known
+  bool watches : 1 = false;       // reads the memory of a parameter
+  bool released : 1 = false;      // backward gave the value's memory back
+  bool hooked : 1 = false;        // there may be hooks on the gradient
+  bool grad_outside : 1 = false;  // the gradient is that of the parameter
 
   [[nodiscard]] std::size_t bytes() const { return shape.size() * sizeof(T); }
+
+  /// Whether an op that reads the value must look at it first.
+  [[nodiscard]] bool needs_care() const { return pending || watches; }
 };
 
 /// One application of an op.
@@ -119,17 +126,25 @@ class Names {
   std::uint32_t intern(std::string_view text);
   [[nodiscard]] const std::string& operator[](std::uint32_t id) const { return *texts_[id]; }
 
+  /// How many there are; numbers are less than `end()`.
+  [[nodiscard]] std::size_t size() const { return ids_.size(); }
+  [[nodiscard]] std::size_t end() const { return texts_.size(); }
+
+  /// Forgets those whose number is not marked; the numbers of the others stay.
+  void keep_only(const std::vector<bool>& used);
+
  private:
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
   std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
-  std::vector<const std::string*> texts_;
+  std::vector<const std::string*> texts_;  // null for numbers that are free
+  std::vector<std::uint32_t> free_;
 };
 
 /// Regions of the model. Like names, they stay known when the tape is cleared, so that the second
-/// step allocates nothing for them.
+/// step allocates nothing for them, unless there are very many.
 class Scopes {
  public:
   explicit Scopes(Names& names);
@@ -137,10 +152,19 @@ class Scopes {
                      std::int64_t number);
   [[nodiscard]] const ScopeEntry& operator[](std::uint32_t id) const { return entries_[id]; }
 
+  /// How many there are; numbers are less than `end()`.
+  [[nodiscard]] std::size_t size() const { return ids_.size(); }
+  [[nodiscard]] std::size_t end() const { return entries_.size(); }
+
+  /// Forgets those whose number is not marked; the numbers of the others stay. Marks must include
+  /// those of the scopes around.
+  void keep_only(const std::vector<bool>& used);
+
   /// "step 3", "lstm".
   [[nodiscard]] std::string label(std::uint32_t id) const;
 
-  /// All labels from the outermost scope inwards, joined by ", ".
+  /// The labels from the outermost scope inwards, joined by ", "; of very many the first and the
+  /// last.
   [[nodiscard]] std::string path(std::uint32_t id) const;
 
  private:
@@ -156,7 +180,16 @@ class Scopes {
   Names* names_;
   std::vector<ScopeEntry> entries_;
   std::unordered_map<Key, std::uint32_t, Hash> ids_;
+  std::vector<std::uint32_t> free_;
 };
+
+/// Joins labels, outermost first, by `between`; of very many it shows the first and the last.
+std::string join_labels(const std::vector<std::string>& labels, std::string_view between);
+
+template <class T>
+class InUse;
+template <class T>
+class RunningPass;
 
 template <class T>
 class TapeState {
@@ -176,11 +209,32 @@ class TapeState {
   }
   void drop(std::uint32_t index, std::uint32_t generation) noexcept {
     if (alive(index, generation)) --entries[index].handles;
+    let_go();
+  }
+
+  /// Keeps this alive as a handle does, for whoever refers to the tape and not to a value.
+  void hold() noexcept { ++handle_total_; }
+  void let_go() noexcept {
     if (--handle_total_ == 0 && orphaned_) delete this;
   }
 
-  /// The tape is gone; handles may remain, and keep this alive as long as they do.
-  void orphan();
+  /// The tape is gone; handles may remain, and keep this alive as long as they do. What a pass
+  /// works on stays until that has ended.
+  void orphan() noexcept;
+
+  /// Throws GradientError while a pass runs, or a call that gives the tape back as it was if it
+  /// fails: `op` would take away what that works on.
+  void check_idle(std::string_view op) const {
+    if (uses_ > 0) throw_busy(op);
+  }
+  void check_no_pass(std::string_view op) const {
+    if (passes_ > 0) throw_busy(op);
+  }
+
+  /// The same for dropping what came after `position`.
+  void check_droppable(std::string_view op, const Position& position) const {
+    if (passes_ > 0 || (uses_ > 0 && position.entries < floor_)) throw_busy(op);
+  }
 
   // Building -----------------------------------------------------------------------------------
   /// Adds a leaf that owns uninitialised memory of the given shape.
@@ -218,14 +272,32 @@ class TapeState {
   /// Throws StaleVariable, GradientError: why the handle or value cannot be used by `op`.
   [[noreturn]] void throw_stale(std::string_view op, std::uint32_t index) const;
   [[noreturn]] void throw_foreign(std::string_view op) const;
+  [[noreturn]] void throw_busy(std::string_view op) const;
   void check_available(std::string_view op, std::uint32_t index) const;
+
+  /// The parameter whose leaf the entry is; null for others, and when it no longer exists.
+  [[nodiscard]] Parameter<T>* parameter_of(const Entry<T>& entry) const {
+    return entry.role == Role::parameter ? watched_[entry.source].parameter.get() : nullptr;
+  }
+
+  /// The value, or null where it is gone: given back by backward, not computed yet, or of a
+  /// parameter that no longer exists or has other memory.
+  [[nodiscard]] const T* data_of(const Entry<T>& entry) const;
+
+  /// Throws GradientError unless the parameter that the entry reads is there, with the memory that
+  /// it had when it was watched and, if `numbers` matter too, not changed since.
+  void check_memory(std::string_view op, std::uint32_t index, bool numbers = false) const;
 
   // Memory and order ---------------------------------------------------------------------------
   [[nodiscard]] Position position() const;
 
-  /// Drops all that came after; `renumber` makes handles to the dropped values stale.
+  /// Drops all that came after. Handles to the dropped values become stale; with `renumber` so do
+  /// marks.
   void truncate(const Position& position, bool renumber);
   void clear();
+
+  /// Gives back the memory of names and scopes that nothing on the tape has, once there are many.
+  void forget_unused();
   [[nodiscard]] T* allocate(const Shape& shape) {
     return static_cast<T*>(arena.allocate(shape.size() * sizeof(T)));
   }
@@ -262,19 +334,24 @@ class TapeState {
   bool retain_all = false;  // backward keeps every value and gradient
   bool in_rule = false;     // a gradient rule is running, and not recording
   bool anomaly = false;     // every result and gradient is checked for being finite
-  [[nodiscard]] std::uint64_t handle_total() const { return handle_total_; }
 
  private:
+  friend class InUse<T>;
+  friend class RunningPass<T>;
   struct Attachment {
     void* data;
     std::size_t bytes;
   };
   struct Watched {
     std::uint32_t entry;
-    const Parameter<T>* parameter;
+    Link<Parameter<T>> parameter;
     const T* data;
     std::uint64_t version;
+    std::uint64_t sum = 0;  // checksum of the numbers when a recorded op first read them; 0: there
+                            // was none, or no reference to write them with
+    bool read = false;      // by a recorded op
   };
+  enum class Change : std::uint8_t { none, gone, moved, written };
 
   std::uint32_t push_outputs(const OpInfo<T>& info, std::span<const std::uint32_t> inputs,
                              bool put_off);
@@ -284,7 +361,16 @@ class TapeState {
                    std::uint32_t first_output, std::size_t outputs);
   void run_in_memory(const OpInfo<T>& info, const void* op, std::uint32_t first_output);
   bool borrow(const OpInfo<T>& info, const void* op, std::uint32_t input, std::uint32_t output);
-  [[nodiscard]] const Watched* first_changed() const;
+  void lend(std::uint32_t from, Entry<T>& to);
+  void prepare(const OpInfo<T>& info, std::uint32_t input);
+  void note_read(Watched& watched);
+  [[nodiscard]] const Entry<T>& owner_of(const Entry<T>& entry) const {
+    return entry.role == Role::parameter ? entry : entries[entry.source];
+  }
+  [[nodiscard]] Change change_of(const Watched& watched) const;
+  [[nodiscard]] bool is_rewritten(const Watched& watched) const;
+  [[nodiscard]] std::string text_of(const Watched& watched, std::string_view changed) const;
+  [[nodiscard]] const Watched* first_changed(bool compare) const;
 
   std::vector<Attachment> attachments_;
   std::vector<Watched> watched_;
@@ -294,22 +380,78 @@ class TapeState {
   std::vector<In<T>> ins_;
   std::vector<Out<T>> outs_;
   std::uint64_t handle_total_ = 0;
+  std::size_t keep_texts_ = 0;  // so many names and scopes are kept without asking
+  std::uint32_t uses_ = 0;      // calls that work on the tape, see InUse
+  std::uint32_t passes_ = 0;    // those of them that are passes
+  std::uint32_t floor_ = 0;     // entries that the innermost of them found
   bool orphaned_ = false;
 
  public:
-  /// Throws GradientError when a watched parameter has changed since; `op` is what needs it.
-  void check_watched(std::string_view op) const;
+  /// Throws GradientError when a watched parameter has changed since; `op` is what needs it. The
+  /// numbers themselves are looked at only where one asks to `compare` them.
+  void check_watched(std::string_view op, bool compare = true) const;
+
+  /// Throws GradientError when the tape was destroyed by what a pass calls.
+  void check_not_orphaned(std::string_view op) const;
 
   /// Whether all watched parameters still hold what they held when they were watched.
-  [[nodiscard]] bool watched_are_unchanged() const { return !first_changed(); }
+  [[nodiscard]] bool watched_are_unchanged() const { return !first_changed(true); }
 };
 
 extern template class TapeState<float>;
 extern template class TapeState<double>;
 
+/// While it lives, a call works on the tape: user code in it (a callback of a layer, a segment)
+/// cannot take away what was there before, and a tape that is destroyed stays until the call ends.
+template <class T>
+class [[nodiscard]] InUse {
+ public:
+  explicit InUse(TapeState<T>& state) : state_(state), floor_(state.floor_) {
+    state.hold();
+    ++state.uses_;
+    state.floor_ = static_cast<std::uint32_t>(state.entries.size());
+  }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+  ~InUse() {
+    state_.floor_ = floor_;
+    if (--state_.uses_ == 0 && state_.orphaned_) state_.clear();
+    state_.let_go();
+  }
+
+ private:
+  TapeState<T>& state_;
+  std::uint32_t floor_;
+};
+
+/// The same while a gradient pass runs, whose hooks and rules can drop nothing at all. Throws
+/// GradientError when a pass runs already, unless this one is `nested` in a segment or rule that
+/// is being recorded.
+template <class T>
+class [[nodiscard]] RunningPass {
+ public:
+  RunningPass(TapeState<T>& state, std::string_view op, bool nested = false)
+      : state_(checked(state, op, nested)), use_(state) {
+    ++state.passes_;
+  }
+  RunningPass(const RunningPass&) = delete;
+  RunningPass& operator=(const RunningPass&) = delete;
+  ~RunningPass() { --state_.passes_; }
+
+ private:
+  static TapeState<T>& checked(TapeState<T>& state, std::string_view op, bool nested) {
+    if (!nested || state.in_rule) state.check_no_pass(op);
+    return state;
+  }
+
+  TapeState<T>& state_;
+  InUse<T> use_;
+};
+
 /// Runs `body`. If it throws, the tape is as it was before, and the message says where that was.
 template <class T, class Body>
 auto attempt(TapeState<T>& state, const Body& body) {
+  const InUse<T> use(state);
   const Position before = state.position();
   try {
     return body();

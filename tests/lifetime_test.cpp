@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: MIT
+// Things that change, move or end while others still refer to them: gradients that hooks keep,
+// parameters between forward and backward, models and optimizers, tapes during a pass, static
+// objects. Meant for the address sanitizer too.
+#define BOOST_TEST_MODULE lifetime
+#include <boost/test/unit_test.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "tapestry/tapestry.hpp"
+
+namespace tapestry::test {
+namespace {
+
+using Types = std::tuple<float, double>;
+using Values = Array<double>;
+
+template <class Kind, class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Kind& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return true;
+  BOOST_TEST_MESSAGE("it said: " << text);
+  return false;
+}
+
+/// y = w x + b, as a model.
+struct Line {
+  Parameter<double> w{Values{2.0}, "w"};
+  Parameter<double> b{Values{0.5}, "b"};
+  void visit(auto&& part) {
+    part("w", w);
+    part("b", b);
+  }
+  double loss_and_gradient(double x, double y) {
+    Tape<double> tape;
+    const auto loss = sum(square(tape.watch(w) * x + tape.watch(b) - y));
+    loss.backward();
+    return loss.item();
+  }
+};
+
+ParameterList<double> list_of(Line& line) { return parameters<double>(line); }
+
+// Gradients that hooks keep ----------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_gradient_that_a_hook_keeps_goes_stale, T, Types) {
+  Tape<T> tape;
+  const auto x = tape.variable({T{1}, T{2}}, "x");
+  const auto h = x * T{3};
+  Variable<T> last;
+  int calls = 0;
+  h.register_hook([&](const Variable<T>& g) {
+    BOOST_TEST(!last.valid());
+    last = g;
+    ++calls;
+  });
+  const auto y = sum(h * T{5});
+  for (int pass = 0; pass < 3; ++pass) y.backward();
+  const auto later = tape.constant({T{100}, T{100}});
+  BOOST_TEST(calls == 3);
+  BOOST_TEST(!last.valid());
+  BOOST_CHECK_THROW(static_cast<void>(last.value()), StaleVariable);
+}
+
+/// Keeps the gradient that its rule is given, in place of the one that it kept before.
+struct Keeping {
+  static constexpr auto name = "keeping";
+  static constexpr Saves saves = save_nothing;
+  std::shared_ptr<Variable<double>> kept;
+
+  [[nodiscard]] Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    std::copy_n(x.data, x.size(), y.data);
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    if constexpr (requires { *kept = g; }) *kept = g;
+    return g * 1.0;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_gradient_that_a_rule_keeps_goes_stale) {
+  Tape<double> tape;
+  const auto x = tape.variable({1.0, 2.0});
+  const auto kept = std::make_shared<Variable<double>>();
+  const auto y = sum(apply(Keeping{kept}, x) * 5.0);
+  for (int pass = 0; pass < 3; ++pass) {
+    y.backward();
+    BOOST_TEST(!kept->valid());
+    const auto other = tape.constant({100.0, 100.0});
+    BOOST_TEST(!kept->valid());
+  }
+}
+
+// Parameters between forward and backward --------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(an_op_does_not_read_memory_that_a_parameter_no_longer_has) {
+  Tape<double> tape;
+  Parameter<double> p(Values{1.0, 2.0}, "p");
+  const auto watched = tape.watch(p);
+  const auto view = reshape(watched, {2, 1});
+  const auto constant = watched.detach();
+  p.value() = xt::ones<double>({3});
+  for (const auto& v : {watched, view, constant}) {
+    BOOST_TEST(contains(message_of<GradientError>([&] { static_cast<void>(v + 1.0); }),
+                        "[add_scalar] parameter 'p' was given another array"));
+    BOOST_CHECK_THROW(static_cast<void>(v.value()), GradientError);
+    BOOST_CHECK_THROW(static_cast<void>(reshape(v, {1, 2})), GradientError);
+    const auto off = tape.no_grad();
+    BOOST_CHECK_THROW(static_cast<void>(v * v), GradientError);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_op_does_not_read_a_parameter_that_is_gone) {
+  Tape<double> tape;
+  std::optional<Parameter<double>> p(Values{1.0, 2.0});
+  p->set_name("p");
+  const auto watched = tape.watch(*p);
+  const auto y = sum(square(watched));
+  p.reset();
+  BOOST_TEST(contains(message_of<GradientError>([&] { static_cast<void>(watched + 1.0); }),
+                      "[add_scalar] parameter 'p' no longer exists"));
+  BOOST_TEST(contains(message_of<GradientError>([&] { y.backward(); }), "no longer exists"));
+  BOOST_CHECK_THROW(static_cast<void>(watched.value()), GradientError);
+  BOOST_CHECK_THROW(static_cast<void>(watched.grad()), GradientError);
+  BOOST_TEST(!to_dot(y, {.values = true, .gradients = true}).empty());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(backward_refuses_numbers_that_were_changed, T, Types) {
+  using Change = void (*)(Parameter<T>&);
+  const auto refuses = [](Change before, Change between) {
+    Tape<T> tape;
+    Parameter<T> p(Array<T>{T{2}, T{3}}, "p");
+    before(p);
+    const auto y = sum(square(tape.watch(p)));
+    between(p);
+    const std::string text = message_of<GradientError>([&] { y.backward(); });
+    BOOST_TEST((text == "nothing was thrown" || contains(text, "parameter 'p' was changed")));
+    return text != "nothing was thrown" && !p.has_grad();
+  };
+  const Change nothing = [](Parameter<T>&) {};
+  const Change reads = [](Parameter<T>& p) { static_cast<void>(p.value()(0)); };
+  for (const Change before : {nothing, reads}) {
+    BOOST_TEST(refuses(before, [](Parameter<T>& p) { p.value()(0) = 100; }));
+    BOOST_TEST(refuses(before, [](Parameter<T>& p) { p.value() *= T{-1}; }));
+    BOOST_TEST(refuses(before, [](Parameter<T>& p) { p.value() = Array<T>{T{2}, T{4}}; }));
+    BOOST_TEST(refuses(before, [](Parameter<T>& p) { p = Parameter<T>(Array<T>{T{9}, T{9}}); }));
+    BOOST_TEST(refuses(before, [](Parameter<T>& p) {
+      const Parameter<T> other(Array<T>{T{9}, T{9}});
+      p = other;
+    }));
+    BOOST_TEST(!refuses(before, reads));
+    BOOST_TEST(!refuses(before, [](Parameter<T>& p) { p.value()(0) = p.value()(0); }));
+    BOOST_TEST(!refuses(before, nothing));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(backward_sees_what_is_written_through_an_old_reference) {
+  Tape<double> tape;
+  Parameter<double> p(xt::ones<double>({1000}), "p");
+  auto& value = p.value();
+  for (int step = 0; step < 3; ++step) {
+    tape.clear();
+    const auto y = sum(square(tape.watch(p))) + sum(tape.watch(p));
+    value(999) += 1;
+    BOOST_CHECK_THROW(y.backward(), GradientError);
+    BOOST_CHECK_THROW(static_cast<void>(gradients(y, {y}, {.differentiable = true})),
+                      GradientError);
+  }
+  tape.clear();
+  const auto y = sum(square(tape.watch(p)));
+  y.backward();
+  BOOST_TEST(p.grad()(999) == 8.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_rule_by_hand_after_backward_is_seen_by_the_next_pass_over_the_same_tape) {
+  Tape<double> tape;
+  Parameter<double> p(Values{2.0}, "p");
+  const auto y = sum(square(tape.watch(p)));
+  y.backward();
+  p.value() -= 0.1 * p.grad();
+  BOOST_CHECK_THROW(y.backward(), GradientError);
+}
+
+BOOST_AUTO_TEST_CASE(a_hook_cannot_change_what_the_pass_still_needs) {
+  Tape<double> tape;
+  Parameter<double> p(Values{2.0}, "p");
+  const auto h = square(tape.watch(p));
+  h.register_hook([&](const auto&) { p.value()(0) = 50; });
+  BOOST_CHECK_THROW(sum(h).backward(), GradientError);
+}
+
+BOOST_AUTO_TEST_CASE(the_tape_follows_a_parameter_that_moves) {
+  Tape<double> tape;
+  auto model = std::make_unique<Line>();
+  const auto y = sum(square(tape.watch(model->w)));
+  Line moved = std::move(*model);
+  model.reset();
+  y.backward();
+  BOOST_TEST(moved.w.grad()(0) == 4.0);
+}
+
+// Models and optimizers --------------------------------------------------------------------------
+
+struct Training {
+  Line model;
+  optim::Adam<double> adam{list_of(model), {.learning_rate = 0.1}};
+  optim::LRScheduler<double> scheduler{adam, optim::exponential(0.9)};
+  optim::ReduceLROnPlateau<double> plateau{adam, {.patience = 0}};
+
+  double step() {
+    const double loss = model.loss_and_gradient(1.5, -1);
+    adam.step();
+    adam.zero_grad();
+    scheduler.step();
+    static_cast<void>(plateau.step(loss));
+    return loss;
+  }
+};
+
+double last_of(int steps, auto& training) {
+  double loss = 0;
+  while (steps-- > 0) loss = training.step();
+  return loss;
+}
+
+BOOST_AUTO_TEST_CASE(a_struct_of_model_and_optimizer_can_be_moved) {
+  Training in_place;
+  const double expected = last_of(20, in_place);
+
+  auto first = std::make_unique<Training>();
+  static_cast<void>(last_of(10, *first));
+  Training second = std::move(*first);
+  BOOST_CHECK_THROW(first->adam.step(), ArgumentError);
+  BOOST_CHECK_THROW(first->adam.zero_grad(), ArgumentError);
+  BOOST_CHECK_THROW(first->adam.set_learning_rate(1), IndexError);
+  BOOST_CHECK_THROW(static_cast<void>(first->adam.learning_rate()), IndexError);
+  BOOST_CHECK_THROW(first->scheduler.step(), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(first->scheduler.factor()), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(first->plateau.step(1)), ArgumentError);
+  first.reset();
+  static_cast<void>(last_of(5, second));
+  Training third;
+  static_cast<void>(third.step());
+  third = std::move(second);
+  std::vector<Training> several;
+  several.push_back(std::move(third));
+  several.reserve(100);
+  BOOST_TEST(last_of(5, several[0]) == expected);
+  std::swap(several[0].model, in_place.model);
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_of_model_and_optimizer_must_be_told_which_belong_together) {
+  Training in_place;
+  const double expected = last_of(20, in_place);
+
+  Training original;
+  static_cast<void>(last_of(10, original));
+  Training copy = original;
+  BOOST_TEST(
+      contains(message_of<ArgumentError>([&] { copy.adam.step(); }), "bind(parameters(model))"));
+  BOOST_CHECK_THROW(copy.scheduler.step(), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(copy.plateau.step(1)), ArgumentError);
+  copy.adam.bind(list_of(copy.model));
+  copy.scheduler.bind(copy.adam);
+  copy.plateau.bind(copy.adam);
+  BOOST_TEST(last_of(10, copy) == expected);
+  BOOST_TEST(last_of(10, original) == expected);
+}
+
+BOOST_AUTO_TEST_CASE(assigning_a_copy_of_model_and_optimizer_keeps_them_apart) {
+  Line model, other;
+  optim::Adam<double> adam(list_of(model), {.learning_rate = 0.1});
+  optim::Adam<double> other_adam(list_of(other), {.learning_rate = 0.1});
+  static_cast<void>(model.loss_and_gradient(1.5, -1));
+  adam.step();
+  other = model;
+  other_adam = adam;
+  BOOST_TEST(other_adam.parameters()[0] == &other.w);
+  adam.step();
+  other_adam.step();
+  BOOST_TEST(other.w.value()(0) == model.w.value()(0));
+}
+
+BOOST_AUTO_TEST_CASE(an_optimizer_can_be_put_back_to_what_it_was) {
+  Line model;
+  optim::Adam<double> adam(list_of(model), {.learning_rate = 0.1});
+  const auto step = [&] {
+    static_cast<void>(model.loss_and_gradient(1.5, -1));
+    adam.step();
+    adam.zero_grad();
+    return model.w.value()(0);
+  };
+  static_cast<void>(step());
+  const Line model_then = model;
+  const optim::Adam<double> adam_then = adam;
+  const double after = step();
+  model = model_then;
+  adam = adam_then;
+  BOOST_TEST(step() == after);
+}
+
+BOOST_AUTO_TEST_CASE(an_optimizer_notices_that_a_parameter_is_gone) {
+  auto model = std::make_unique<Line>();
+  optim::SGD<double> sgd(list_of(*model), {.learning_rate = 0.1});
+  model->w = Parameter<double>(Values{3.0}, "w");  // the same parameter, with another value
+  static_cast<void>(model->loss_and_gradient(1, 0));
+  sgd.step();
+  const Line taken = std::move(*model);
+  sgd.step();
+  model.reset();
+  sgd.step();
+  BOOST_TEST(sgd.parameters()[0] == &taken.w);
+  auto alone = std::make_unique<Line>();
+  optim::SGD<double> other(list_of(*alone), {.learning_rate = 0.1});
+  alone.reset();
+  BOOST_TEST(contains(message_of<ArgumentError>([&] { other.step(); }), "no longer exists"));
+  BOOST_CHECK_THROW(other.zero_grad(), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(other.parameters()), ArgumentError);
+}
+
+BOOST_AUTO_TEST_CASE(bind_checks_what_it_is_given) {
+  Line model;
+  optim::SGD<double> sgd(list_of(model), {.learning_rate = 0.1});
+  Parameter<double> large(Values{1.0, 2.0});
+  BOOST_CHECK_THROW(sgd.bind({&model.w}), ArgumentError);
+  BOOST_CHECK_THROW(sgd.bind({&model.w, &model.w}), ArgumentError);
+  BOOST_CHECK_THROW(sgd.bind({&model.w, &large}), ShapeError);
+  BOOST_TEST(sgd.parameters()[1] == &model.b);
+}
+
+static_assert(!std::is_copy_constructible_v<Bundle<Line, optim::Adam<double>>>);
+static_assert(std::is_nothrow_move_constructible_v<Parameter<float>>);
+static_assert(std::is_nothrow_move_assignable_v<Parameter<float>>);
+static_assert(std::is_nothrow_move_constructible_v<layers::LSTM<>>);
+
+// Tapes during a pass ----------------------------------------------------------------------------
+
+/// Calls `action` in a hook of a pass over a fresh tape, and returns what the pass said.
+template <class Action>
+std::string in_a_hook(const Action& action) {
+  auto tape = std::make_unique<Tape<double>>();
+  const auto mark = tape->mark();
+  const auto x = tape->variable({1.0, 2.0}, "x");
+  const auto h = square(x);
+  const auto y = sum(exp(h));
+  const auto later = tape->mark();
+  h.register_hook([&](const auto&) { action(tape, y, mark, later); });
+  return message_of<GradientError>([&] { y.backward(); });
+}
+
+BOOST_AUTO_TEST_CASE(what_a_pass_works_on_cannot_be_taken_away) {
+  const std::string busy = "a gradient pass runs over this tape";
+  BOOST_TEST(contains(in_a_hook([](auto& t, auto&, auto&, auto&) { t->clear(); }), busy));
+  BOOST_TEST(contains(in_a_hook([](auto& t, auto&, auto& m, auto&) { t->rewind(m); }), busy));
+  BOOST_TEST(contains(in_a_hook([](auto& t, auto&, auto&, auto& m) { t->rewind(m); }), busy));
+  BOOST_TEST(contains(in_a_hook([](auto& t, auto&, auto&, auto&) { t->zero_grad(); }), busy));
+  BOOST_TEST(contains(in_a_hook([](auto&, auto& y, auto&, auto&) { y.backward(); }), busy));
+  BOOST_TEST(contains(
+      in_a_hook([](auto&, auto& y, auto&, auto&) { static_cast<void>(gradients(y, {y})); }), busy));
+  BOOST_TEST(contains(in_a_hook([](auto& t, auto&, auto&, auto&) { t.reset(); }),
+                      "the tape was destroyed"));
+}
+
+BOOST_AUTO_TEST_CASE(a_hook_that_throws_leaves_a_tape_that_can_be_used) {
+  Tape<double> tape;
+  const auto x = tape.variable({1.0, 2.0}, "x");
+  const auto h = square(x);
+  const Hook hook = h.register_hook([&](const auto&) { tape.clear(); });
+  const auto y = sum(h);
+  BOOST_CHECK_THROW(y.backward(), GradientError);
+  hook.remove();
+  y.backward();
+  BOOST_TEST(x.grad()(1) == 4.0);
+  tape.clear();
+}
+
+BOOST_AUTO_TEST_CASE(hooks_of_recorded_passes_are_bound_by_the_same) {
+  auto tape = std::make_unique<Tape<double>>();
+  const auto x = tape->variable({1.0, 2.0}, "x");
+  const auto h = square(x);
+  const auto y = sum(h);
+  const GradientOptions recorded{.differentiable = true};
+  {
+    const Hook hook = h.register_hook([&](const auto&) { tape->clear(); });
+    BOOST_CHECK_THROW(static_cast<void>(gradients(y, {x}, recorded)), GradientError);
+    hook.remove();
+  }
+  h.register_hook([&](const auto&) { tape.reset(); });
+  BOOST_CHECK_THROW(static_cast<void>(gradients(y, {x}, recorded)), GradientError);
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_cannot_take_the_tape_from_its_layer) {
+  Tape<> tape;
+  layers::RNN<> rnn({.input_size = 2, .hidden_size = 3, .activation = [&](const Variable<>& x) {
+                       tape.clear();
+                       return tanh(x);
+                     }});
+  const auto x = tape.constant(xt::ones<float>({2, 1, 2}));
+  BOOST_CHECK_THROW(static_cast<void>(rnn(x)), GradientError);
+  BOOST_TEST(x.valid());
+  const auto mark = tape.mark();
+  const auto segment = [&](const Variable<>& v) {
+    tape.rewind(mark);
+    return v;
+  };
+  const auto inner = tape.variable({1.0F});
+  BOOST_CHECK_THROW(static_cast<void>(checkpoint(segment, inner)), GradientError);
+}
+
+BOOST_AUTO_TEST_CASE(scopes_and_switches_may_outlive_their_tape) {
+  auto tape = std::make_unique<Tape<>>();
+  const auto off = tape->no_grad();
+  const auto scope = tape->scope("part");
+  tape.reset();
+}
+
+// Moved-from objects -----------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(what_was_moved_from_says_so) {
+  Parameter<double> p(Values{1.0, 2.0}, "p");
+  const Parameter<double> q = std::move(p);
+  Tape<double> tape;
+  BOOST_CHECK_THROW(static_cast<void>(p.value()), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(std::as_const(p).value()), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(p.grad()), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(p.shape()), ArgumentError);
+  BOOST_CHECK_THROW(static_cast<void>(tape.watch(p)), ArgumentError);
+  const Parameter<double> copy = p;
+  BOOST_CHECK_THROW(static_cast<void>(copy.size()), ArgumentError);
+  p = q;
+  BOOST_TEST(p.value()(1) == 2.0);
+  const auto x = tape.variable({1.0});
+  auto moved = x;
+  const auto into = std::move(moved);
+  BOOST_CHECK_THROW(static_cast<void>(moved.value()), StaleVariable);
+}
+
+template <class Layer, class Call>
+void check_moved(Layer layer, const Call& call) {
+  Layer other = std::move(layer);
+  call(other);
+  BOOST_CHECK_THROW(call(layer), ArgumentError);
+  BOOST_CHECK_THROW(save(layer, "moved.safetensors"), Error);
+  BOOST_CHECK_THROW((optim::SGD<float>(parameters(layer), {.learning_rate = 1})), ArgumentError);
+  layer = std::move(other);
+  call(layer);
+  BOOST_CHECK_THROW(call(other), ArgumentError);
+}
+
+BOOST_AUTO_TEST_CASE(layers_that_were_moved_from_say_so) {
+  Tape<> tape;
+  const auto x = tape.constant(xt::ones<float>({2, 1, 3}));
+  const auto row = tape.constant(xt::ones<float>({1, 3}));
+  const auto on_sequence = [&](auto& layer) { static_cast<void>(layer(x)); };
+  const auto on_row = [&](auto& layer) { static_cast<void>(layer(row)); };
+  check_moved(layers::LSTM<>({.input_size = 3, .hidden_size = 2}), on_sequence);
+  check_moved(layers::GRU<>({.input_size = 3, .hidden_size = 2}), on_sequence);
+  check_moved(layers::RNN<>({.input_size = 3, .hidden_size = 2}), on_sequence);
+  check_moved(layers::LSTMCell<>({.input_size = 3, .hidden_size = 2}), on_row);
+  check_moved(layers::GRUCell<>({.input_size = 3, .hidden_size = 2}), on_row);
+  check_moved(layers::RNNCell<>({.input_size = 3, .hidden_size = 2}), on_row);
+  check_moved(layers::Linear<>(3, 2), on_row);
+  check_moved(layers::LayerNorm<>(3), on_row);
+  check_moved(layers::Embedding<>(3, 2), [&](auto& layer) {
+    static_cast<void>(layer(tape, Indices{0, 1}));
+  });
+  layers::LSTM<> lstm({.input_size = 3, .hidden_size = 2});
+  const layers::LSTM<> taken = std::move(lstm);
+  BOOST_CHECK_THROW(static_cast<void>(lstm.weights(0)), ArgumentError);
+  layers::Dropout<> dropout(0.5);
+  const layers::Dropout<> other = std::move(dropout);
+  BOOST_CHECK_THROW(static_cast<void>(dropout(x)), ArgumentError);
+}
+
+// Static objects ---------------------------------------------------------------------------------
+
+/// Works in its destructor, when the memory that the kernels keep for a thread has been given back.
+struct Late {
+  std::unique_ptr<layers::LSTM<>> lstm;
+  ~Late() {
+    if (!lstm) return;
+    Tape<> tape;
+    const auto x = tape.constant(xt::ones<float>({3, 2, 8}));
+    const auto y = lstm->operator()(x).output;
+    const auto z = matmul(y, transpose(y, {0, 2, 1}));
+    const auto all = logsumexp(z, 1) + norm(z, 1) + var(z, 1) + sum(cumsum(z, 1), 1) + mean(z, 1);
+    sum(all).backward();
+    if (registered_ops().empty()) std::abort();
+  }
+};
+Late late;
+
+BOOST_AUTO_TEST_CASE(static_objects_may_compute_in_their_destructors) {
+  late.lstm =
+      std::make_unique<layers::LSTM<>>(layers::LSTMOptions{.input_size = 8, .hidden_size = 8});
+  Late now{
+      std::make_unique<layers::LSTM<>>(layers::LSTMOptions{.input_size = 8, .hidden_size = 8})};
+}
+
+}  // namespace
+}  // namespace tapestry::test
