@@ -13,10 +13,9 @@ namespace tp = tapestry;
 
 namespace {
 
-constexpr std::size_t length = 100;
 constexpr std::size_t steps = 5000;  // enough to get there
 
-void run(const TrainingOptions& options) {
+void run(const TrainingOptions& options, std::size_t length) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
   Adder<tp::layers::LSTM<>> model{
@@ -49,6 +48,14 @@ void run(const TrainingOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_example(argc, argv, "An LSTM learns to add two marked numbers out of a hundred.",
-                     {.steps = steps, .batch = 50, .hidden = 64, .learning_rate = 4e-3}, run);
+  std::size_t length = 100;
+  return run_example(
+      argc, argv, "An LSTM learns to add two marked numbers out of a hundred.",
+      {.steps = steps, .batch = 50, .hidden = 64, .learning_rate = 4e-3},
+      [&](const TrainingOptions& options) { run(options, length); },
+      [&](CLI::App& app) {
+        app.add_option("--length", length, "of how many numbers two are marked")
+            ->capture_default_str()
+            ->check(CLI::Range(2, 10'000));
+      });
 }

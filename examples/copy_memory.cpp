@@ -15,20 +15,19 @@ namespace tp = tapestry;
 
 namespace {
 
-constexpr std::size_t delay = 50;
 constexpr std::size_t count = 10;           // symbols to remember
 constexpr std::size_t kinds = 8;            // of symbols
 constexpr std::int64_t blank = kinds;       // the pause
 constexpr std::int64_t signal = kinds + 1;  // repeat now
-constexpr std::size_t length = delay + 2 * count;
-constexpr std::size_t steps = 8000;  // enough to get there
+constexpr std::size_t steps = 8000;         // enough to get there
 
 struct Batch {
   tp::Indices input;   // (T, B)
   tp::Indices target;  // (T, B)
 };
 
-Batch draw(std::size_t size, tp::Generator& random) {
+Batch draw(std::size_t delay, std::size_t size, tp::Generator& random) {
+  const std::size_t length = delay + 2 * count;
   Batch batch{tp::Indices::from_shape({length, size}), tp::Indices::from_shape({length, size})};
   batch.input.fill(blank);
   batch.target.fill(blank);
@@ -43,7 +42,7 @@ Batch draw(std::size_t size, tp::Generator& random) {
   return batch;
 }
 
-void run(const TrainingOptions& options) {
+void run(const TrainingOptions& options, std::size_t delay) {
   tp::seed(options.seed);
   tp::Generator random(options.seed);
   TokenModel<tp::layers::GRU<>> model(
@@ -55,14 +54,14 @@ void run(const TrainingOptions& options) {
     tape.clear();
     return softmax_cross_entropy(model(tape, batch.input), batch.target);
   };
-  const auto step = [&] { return update(loss_of(draw(options.batch, random)), adam); };
+  const auto step = [&] { return update(loss_of(draw(delay, options.batch, random)), adam); };
   tp::Generator other(options.seed + 1);
-  const Batch test = draw(200, other);
+  const Batch test = draw(delay, 200, other);
   const auto measure = [&] {
     const auto off = tape.no_grad();
     return static_cast<double>(loss_of(test).item());
   };
-  const double baseline = count * std::log(kinds) / (delay + 20);
+  const double baseline = count * std::log(kinds) / static_cast<double>(delay + 2 * count);
   const bool reached = train_until({.measure = "cross entropy",
                                     .value = baseline / 4,
                                     .baseline = "without memory: " + fixed(baseline, 4),
@@ -75,6 +74,14 @@ void run(const TrainingOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_example(argc, argv, "A GRU learns to repeat ten symbols after a pause of fifty steps.",
-                     {.steps = steps, .batch = 64, .hidden = 96, .learning_rate = 3e-3}, run);
+  std::size_t delay = 50;
+  return run_example(
+      argc, argv, "A GRU learns to repeat ten symbols after a pause of fifty steps.",
+      {.steps = steps, .batch = 64, .hidden = 96, .learning_rate = 3e-3},
+      [&](const TrainingOptions& options) { run(options, delay); },
+      [&](CLI::App& app) {
+        app.add_option("--delay", delay, "steps of the pause")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 10'000));
+      });
 }

@@ -5,7 +5,7 @@
 #   growth.sh PROGRAM [SIZE]
 set -euo pipefail
 program=$1
-size=${2:-5000}
+size=${2:-2000}
 
 instructions() {
   valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$@" 2>&1 |
