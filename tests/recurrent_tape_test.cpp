@@ -100,8 +100,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(each_step_names_its_values_and_uses_its_weights, L
     const auto& entry = state.entries[i];
     const std::string path = state.scopes.path(entry.scope);
     if (entry.role == Role::parameter) {
-      weights[path].insert(entry.parameter);
-      const auto* parameter = entry.parameter;
+      const auto* parameter = state.parameter_of(entry);
+      weights[path].insert(parameter);
       BOOST_TEST(state.display_name(i) == parameter->name());
     } else if (entry.name != tapestry::detail::none && path.find("step") != std::string::npos) {
       named[path].push_back(state.display_name(i));
