@@ -15,7 +15,6 @@ namespace tapestry::test {
 namespace {
 
 using layers::CellState;
-using layers::HiddenState;
 
 double seconds(const auto& body) {
   const auto start = std::chrono::steady_clock::now();
@@ -92,6 +91,173 @@ BOOST_AUTO_TEST_CASE(scopes_may_be_nested_as_deep_as_one_likes) {
   BOOST_TEST(!memory_report(tape).by_scope.empty());
   BOOST_TEST(paths(x, z).count() > PathCount(0));
   while (!scopes.empty()) scopes.pop_back();
+}
+
+// Values that are not recorded -------------------------------------------------------------------
+
+/// Repeats `step` without recording; the tape must not grow after the first rounds.
+template <class T, class Step>
+void check_constant(Tape<T>& tape, const Step& step) {
+  const auto off = tape.no_grad();
+  for (int i = 0; i < 10; ++i) step();
+  const std::size_t size = tape.size();
+  const std::size_t used = tape.memory_used();
+  const std::size_t reserved = tape.memory_reserved();
+  for (int i = 0; i < 1000; ++i) step();
+  BOOST_TEST(tape.size() == size);
+  BOOST_TEST(tape.memory_used() == used);
+  BOOST_TEST(tape.memory_reserved() == reserved);
+}
+
+BOOST_AUTO_TEST_CASE(cells_run_on_without_end_when_nothing_is_recorded) {
+  Tape<> tape;
+  const auto x = tape.constant(xt::ones<float>({2, 3}));
+  const Array<> input = xt::ones<float>({2, 3});
+  layers::LSTMCell<> lstm({.input_size = 3, .hidden_size = 4});
+  layers::GRUCell<> gru({.input_size = 3, .hidden_size = 4});
+  layers::RNNCell<> rnn({.input_size = 3, .hidden_size = 4, .layer_norm = true});
+  {
+    CellState<float> state = lstm(x);
+    check_constant(tape, [&] { state = lstm(tape.constant(input), state); });
+  }
+  Variable<> h = gru(x);
+  check_constant(tape, [&] { h = gru(x, h); });
+  Variable<> r = rnn(x);
+  check_constant(tape, [&] { r = rnn(x, r); });
+}
+
+BOOST_AUTO_TEST_CASE(layers_run_on_without_end_when_nothing_is_recorded) {
+  for (const bool primitive : {false, true}) {
+    Tape<> tape;
+    tape.set_primitive(primitive);
+    const Array<> input = xt::ones<float>({2, 1, 3});
+    const Indices targets = xt::zeros<std::int64_t>({2, 1});
+    layers::LSTM<> lstm({.input_size = 3, .hidden_size = 4, .num_layers = 2});
+    layers::GRU<> gru({.input_size = 4, .hidden_size = 2, .bidirectional = true});
+    layers::Linear<> linear(4, 5);
+    layers::LayerNorm<> norm(5);
+    layers::Embedding<> embedding(5, 3);
+    std::optional<CellState<float>> state;
+    check_constant(tape, [&] {
+      const auto result = state ? lstm(tape.constant(input), *state) : lstm(tape.constant(input));
+      state = result.state;
+      const auto y = norm(linear(gru(result.output).output));
+      const auto loss =
+          softmax_cross_entropy(y, targets, {.weight = xt::ones<float>({5})});
+      static_cast<void>(loss.item());
+      static_cast<void>(embedding(tape, argmax(y, -1)));
+      static_cast<void>(split(reshape(y, {2, 5}), 5, 1));
+      static_cast<void>(stop_gradient(transpose(y, {1, 0, 2})) + take(y, Indices{1}, 0));
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE(memory_comes_back_whether_the_tape_is_cleared_or_not) {
+  Tape<double> tape;
+  Parameter<double> p(xt::ones<double>({100, 100}), "p");
+  const auto fixed = tape.variable(xt::ones<double>({100, 100}), "fixed");
+  const auto recorded = sum(square(fixed));
+  Variable<double> h = fixed;
+  check_constant(tape, [&] {
+    h = tanh(matmul(h, tape.watch(p)));
+    const auto same = reshape(reshape(tape.watch(p), {10000}), {100, 100});
+    h = h + same.detach() * reshape(h, {100, 100});
+  });
+  recorded.backward();
+  BOOST_TEST(fixed.grad()(0, 0) == 2.0);
+  tape.clear();
+  check_constant(tape, [&] {
+    tape.clear();
+    Variable<double> v = tape.constant(xt::ones<double>({100}));
+    for (int i = 0; i < 5; ++i) v = exp(-v);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(values_that_are_referred_to_stay) {
+  Tape<double> tape;
+  const auto x = tape.variable({1.0, 2.0}, "x");
+  Variable<double> view, copy, kept;
+  {
+    const auto off = tape.no_grad();
+    const auto base = exp(tape.constant({0.0, 0.0, 0.0, 0.0}));
+    view = slice(reshape(base, {4}), 0, 2, 4);
+    copy = view.detach();
+    kept = square(x);
+    for (int i = 0; i < 20; ++i) static_cast<void>(exp(tape.constant({5.0, 5.0, 5.0, 5.0})));
+  }
+  const auto y = sum(x * kept * copy);
+  const Variable<double> none;
+  view = copy = kept = none;
+  {
+    const auto off = tape.no_grad();
+    for (int i = 0; i < 20; ++i) static_cast<void>(exp(tape.constant({5.0, 5.0})));
+  }
+  y.backward();
+  BOOST_TEST(x.grad()(0) == 1.0);
+  BOOST_TEST(x.grad()(1) == 4.0);
+}
+
+BOOST_AUTO_TEST_CASE(rewinding_and_not_recording_go_together) {
+  Tape<double> tape;
+  const auto off = tape.no_grad();
+  const auto x = tape.constant({1.0, 2.0});
+  { const auto gone = exp(x); }
+  const auto before = x + 1.0;
+  { const auto gone = exp(x); }
+  const auto mark = tape.mark();
+  Variable<double> after = x * 2.0;
+  const auto view = reshape(after, {2, 1});
+  for (int i = 0; i < 5; ++i) after = after + before;
+  tape.rewind(mark);
+  BOOST_TEST(!after.valid());
+  BOOST_TEST(!view.valid());
+  BOOST_TEST(before.value()(1) == 3.0);
+  check_constant(tape, [&] {
+    const auto y = exp(before) * x;
+    tape.rewind(mark);
+    BOOST_TEST(!y.valid());
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_fails_takes_no_places_with_it) {
+  Tape<float> tape;
+  layers::RNN<> fails(
+      {.input_size = 2, .hidden_size = 3, .activation = [](const Variable<>& x) -> Variable<> {
+         throw ArgumentError("activation", x.name());
+       }});
+  const Array<> input = xt::ones<float>({2, 1, 2});
+  check_constant(tape, [&] {
+    const auto x = tape.constant(input);
+    BOOST_CHECK_THROW(static_cast<void>(fails(x)), ArgumentError);
+    BOOST_CHECK_THROW(static_cast<void>(x + tape.constant({1.0F, 2.0F, 3.0F})), ShapeError);
+    BOOST_TEST(x.value()(0, 0, 0) == 1.0F);
+  });
+  Variable<> leaked;
+  layers::RNN<> leaks(
+      {.input_size = 2, .hidden_size = 3, .activation = [&](const Variable<>& x) -> Variable<> {
+         leaked = reshape(exp(x), {3});
+         throw ArgumentError("activation", "no");
+       }});
+  const auto off = tape.no_grad();
+  const auto x = tape.constant(input);
+  for (int i = 0; i < 3; ++i) {
+    BOOST_CHECK_THROW(static_cast<void>(leaks(x)), ArgumentError);
+    const auto other = exp(x);
+    if (leaked.valid()) static_cast<void>(leaked.value()(0));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(results_are_the_same_with_and_without_recording) {
+  layers::LSTM<double> lstm({.input_size = 3, .hidden_size = 4, .layer_norm = true});
+  Tape<double> tape;
+  const auto x = tape.constant(xt::ones<double>({6, 2, 3}));
+  const auto recorded = lstm(x);
+  const auto off = tape.no_grad();
+  for (int i = 0; i < 3; ++i) {
+    const auto again = lstm(x);
+    BOOST_TEST((recorded.output.value() == again.output.value()));
+    BOOST_TEST((recorded.gate("f") == again.gate("f")));
+  }
 }
 
 // Sizes ------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "check.hpp"
 #include "fused_run.hpp"
@@ -49,6 +51,21 @@ CellState<T> on_tape(const Variable<T>& x, const CellCarry<T>& carry) {
   return {on_tape(x, carry.h, "h0"), on_tape(x, carry.c, "c0")};
 }
 
+/// Collects the values that are given names while nothing is recorded, for `gate` to find them.
+template <class T>
+class KeepingNamed {
+ public:
+  KeepingNamed(detail::TapeState<T>& tape, std::vector<Variable<T>>& values)
+      : tape_(tape), before_(std::exchange(tape.named_values, &values)) {}
+  KeepingNamed(const KeepingNamed&) = delete;
+  KeepingNamed& operator=(const KeepingNamed&) = delete;
+  ~KeepingNamed() { tape_.named_values = before_; }
+
+ private:
+  detail::TapeState<T>& tape_;
+  std::vector<Variable<T>>* before_;
+};
+
 /// Whether all sequences go on to the last step.
 bool are_full(const Lengths* lengths, std::size_t steps) {
   return !lengths || std::ranges::all_of(*lengths, [&](std::size_t n) { return n == steps; });
@@ -92,8 +109,12 @@ auto Recurrent<T, StateType>::run(const Variable<T>& x, const State* initial,
       FusedRun<T, State> run(*this, tape, x, initial);
       return result(run);
     }
+    std::vector<Variable<T>> values;
+    const KeepingNamed<T> keeping(tape, values);
     PrimitiveRun<T, State> run(*this, tape, x, initial, ends);
-    return result(run);
+    Result all = result(run);
+    all.keep(std::move(values));
+    return all;
   });
 }
 

@@ -79,15 +79,17 @@ struct GateSearch {
 
   /// Looks through the entries of a tape from `first` to before `last`.
   void look(const detail::TapeState<T>& tape, std::uint32_t first, std::uint32_t last) {
-    for (std::uint32_t i = first; i < last; ++i) {
-      const detail::Entry<T>& entry = tape.entries[i];
-      const ScopeEntry& scope = tape.scopes[entry.scope];
-      if (entry.role != Role::op || entry.name == detail::none) continue;
-      if (entry.shape.rank() != 2 || entry.shape[0] != batch) continue;
-      if (!is_step_of(tape, scope, layer, direction)) continue;
-      names.insert(tape.names[entry.name]);
-      if (tape.names[entry.name] == name) found[scope.number] = i;
-    }
+    for (std::uint32_t i = first; i < last; ++i) look_at(tape, i);
+  }
+
+  void look_at(const detail::TapeState<T>& tape, std::uint32_t i) {
+    const detail::Entry<T>& entry = tape.entries[i];
+    const ScopeEntry& scope = tape.scopes[entry.scope];
+    if (entry.role != Role::op || entry.name == detail::none) return;
+    if (entry.shape.rank() != 2 || entry.shape[0] != batch) return;
+    if (!is_step_of(tape, scope, layer, direction)) return;
+    names.insert(tape.names[entry.name]);
+    if (tape.names[entry.name] == name) found[scope.number] = i;
   }
 };
 
@@ -142,7 +144,9 @@ Array<T> StepRecord<T>::gate(std::string_view name, std::size_t layer, Direction
   const std::uint32_t end = last.index() + 1;
   const std::uint32_t fused = fused_node(tape, first, end, layer, way);
   std::optional<detail::Expansion<T>> inside;
-  if (fused == detail::none) {
+  if (!values.empty()) {
+    for (const Variable<T>& value : values) search.look_at(tape, value.index());
+  } else if (fused == detail::none) {
     search.look(tape, first, end);
   } else {
     check_repeatable(tape, tape.nodes[fused]);

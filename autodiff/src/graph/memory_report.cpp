@@ -86,6 +86,7 @@ MemoryReport memory_report(const Tape<T>& tape, MemoryReportOptions options) {
   report.all.name = "all";
   std::unordered_map<std::uint32_t, std::string> paths;
   for (const detail::Entry<T>& entry : state.entries) {
+    if (entry.vacant) continue;
     MemoryRow row{{}, 1};
     if (entry.data && !entry.borrowed) row.values = entry.bytes();
     if (entry.node != detail::none && entry.output == 0)

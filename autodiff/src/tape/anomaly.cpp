@@ -61,7 +61,10 @@ bool all_finite(const T* data, std::size_t size) {
 template <class T>
 void check_results(const TapeState<T>& state, const OpInfo<T>& info,
                    std::span<const std::uint32_t> inputs, std::uint32_t first_output) {
-  for (std::size_t index = first_output; index < state.entries.size(); ++index) {
+  const std::uint32_t node = state.entries[first_output].node;
+  const std::uint32_t count =
+      node == none ? state.entries[first_output].group : state.nodes[node].output_count;
+  for (std::uint32_t index = first_output; index < first_output + count; ++index) {
     const Entry<T>& entry = state.entries[index];
     if (all_finite(entry.data, entry.shape.size())) continue;
     look_inside(state, entry.node, false);

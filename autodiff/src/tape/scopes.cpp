@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/detail/scopes.hpp"
 
 namespace tapestry::detail {
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 
 #include "tape/anomaly.hpp"
@@ -20,6 +21,8 @@ void make_room(std::vector<Element>& elements) {
     elements.reserve(std::max<std::size_t>(16, 2 * elements.size()));
 }
 
+std::atomic<std::uint64_t> tape_count{0};
+
 }  // namespace
 
 void check_size(std::string_view op, const Shape& shape) {
@@ -33,7 +36,7 @@ void check_size(std::string_view op, const Shape& shape) {
 }
 
 template <class T>
-TapeState<T>::TapeState() : scopes(names) {}
+TapeState<T>::TapeState() : id(++tape_count), scopes(names) {}
 
 template <class T>
 TapeState<T>::~TapeState() {
@@ -60,48 +63,15 @@ std::uint32_t TapeState<T>::add_leaf(const Shape& shape, Role role, bool require
   entry.role = role;
   entry.requires_grad = requires_grad;
   if (!name.empty()) entry.name = names.intern(name);
-  entries.push_back(entry);
+  const Position before = position();
+  const std::uint32_t index = add_entries(entry, 1);
   try {
-    entries.back().data = allocate(shape);
+    entries[index].data = allocate(entries[index].shape);
   } catch (...) {
-    entries.pop_back();
+    undo_apply(before, index);
     throw;
   }
-  return static_cast<std::uint32_t>(entries.size() - 1);
-}
-
-template <class T>
-std::uint32_t TapeState<T>::watch(Parameter<T>& parameter) {
-  for (const WatchedAs<T>& leaf : watched_as)
-    if (leaf.parameter == &parameter) return leaf.entry;
-  Entry<T> entry;
-  entry.data = parameter.storage().data();
-  entry.shape = parameter.shape();
-  entry.generation = generation;
-  entry.scope = scope;
-  entry.role = Role::parameter;
-  entry.requires_grad = parameter.requires_grad();
-  entry.borrowed = true;
-  entry.watches = true;
-  entry.grad_outside = true;
-  entry.source = static_cast<std::uint32_t>(watched_.size());
-  if (!parameter.name().empty()) entry.name = names.intern(parameter.name());
-  const auto index = static_cast<std::uint32_t>(entries.size());
-  make_room(entries);
-  watched_.push_back({index, Link<Parameter<T>>(parameter), entry.data, parameter.version()});
-  entries.push_back(entry);
   return index;
-}
-
-/// `to` reads memory of entry `from`, which must not be given back before it.
-template <class T>
-void TapeState<T>::lend(std::uint32_t from, Entry<T>& to) {
-  Entry<T>& lender = entries[from];
-  const bool owns = lender.role == Role::parameter || lender.source == none;
-  to.borrowed = true;
-  to.watches = lender.watches;
-  to.source = owns ? from : lender.source;
-  lender.lent = true;
 }
 
 template <class T>
@@ -115,36 +85,42 @@ std::uint32_t TapeState<T>::detach(std::uint32_t source) {
   entry.name = entries[source].name;
   entry.scope = scope;
   entry.role = Role::constant;
-  lend(source, entry);
-  entries.push_back(entry);
-  return static_cast<std::uint32_t>(entries.size() - 1);
+  if (!are_passing()) keep(source);
+  const std::uint32_t index = add_entries(entry, 1);
+  lend(source, entries[index]);
+  return index;
 }
 
 template <class T>
 std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
                                   std::span<const std::uint32_t> inputs) {
   const Position before = position();
+  std::uint32_t first = none;
   try {
     for (const std::uint32_t i : inputs)
       if (entries[i].needs_care()) prepare(info, i);
     // Within a rule, an op that can add to its destination waits until that is known.
     const bool put_off = in_rule && info.accumulates;
     infer(info, op, inputs);
-    const std::uint32_t first = push_outputs(info, inputs, put_off);
-    const std::size_t count = entries.size() - first;
+    first = push_outputs(info, inputs, put_off);
+    const std::size_t count = out_shapes_.size();
     if (recording || put_off) push_node(info, op, inputs, first, static_cast<std::uint32_t>(count));
     if (!put_off && !borrow(info, op, inputs.empty() ? none : inputs[0], first)) {
       for (std::size_t j = 0; j < count; ++j) entries[first + j].data = allocate(out_shapes_[j]);
       run_forward(info, op, inputs, first, count);
       if (anomaly && !in_rule) check_results(*this, info, inputs, first);
     }
+    if (recording)
+      attached_ = attachments_.size();
+    else if (attachments_.size() > attached_ && uses_ == 0 && !in_rule)
+      drop_attachments();
     return first;
   } catch (Error& error) {
-    truncate(before, false);
+    undo_apply(before, first);
     error.add_place(place());
     throw;
   } catch (...) {
-    truncate(before, false);
+    undo_apply(before, first);
     throw;
   }
 }
@@ -152,27 +128,10 @@ std::uint32_t TapeState<T>::apply(const OpInfo<T>& info, const void* op,
 template <class T>
 void TapeState<T>::prepare(const OpInfo<T>& info, std::uint32_t input) {
   if (entries[input].pending) materialize(input);
+  if (!are_passing()) keep(input);
   if (!entries[input].watches) return;
   check_memory(info.name, input, recording);
   if (recording) note_read(watched_[owner_of(entries[input]).source]);
-}
-
-/// Remembers what the numbers are when a recorded op reads them first, if any reference exists with
-/// which they can be written. Uses of one parameter are many, and share what was found.
-template <class T>
-void TapeState<T>::note_read(Watched& watched) {
-  if (watched.read) return;
-  watched.read = true;
-  const Parameter<T>& parameter = *watched.parameter.get();
-  if (parameter.handed_out() == 0) return;
-  constexpr std::size_t far = 256;
-  std::size_t left = parameter.size() < far ? 0 : far;
-  for (auto other = watched_.rbegin(); left > 0 && other != watched_.rend(); ++other, --left) {
-    if (other->data != watched.data || other->sum == 0) continue;
-    watched.sum = other->sum;
-    return;
-  }
-  watched.sum = parameter.checksum();
 }
 
 template <class T>
@@ -198,12 +157,9 @@ std::uint32_t TapeState<T>::push_outputs(const OpInfo<T>& info,
   entry.requires_grad = requires_grad && recording;
   entry.pending = put_off;
   entry.saved = entry.requires_grad && info.saves_output;
-  const auto first = static_cast<std::uint32_t>(entries.size());
-  for (const Shape& shape : out_shapes_) {
-    entry.shape = shape;
-    entries.push_back(entry);
-    ++entry.output;
-  }
+  const auto count = static_cast<std::uint32_t>(out_shapes_.size());
+  const std::uint32_t first = add_entries(entry, count);
+  for (std::uint32_t j = 0; j < count; ++j) entries[first + j].shape = out_shapes_[j];
   return first;
 }
 
@@ -412,6 +368,9 @@ Position TapeState<T>::position() const {
 
 template <class T>
 void TapeState<T>::truncate(const Position& to, bool renumber) {
+  // Hooks and ops may own handles, also of what is dropped here.
+  hooks.erase(hooks.lower_bound(to.entries), hooks.end());
+  if (!vacant_.empty()) cut_ties(to);
   for (std::size_t i = to.entries; i < entries.size(); ++i) {
     renumber |= entries[i].handles > 0;
     release_grad(entries[i]);
@@ -428,11 +387,13 @@ void TapeState<T>::truncate(const Position& to, bool renumber) {
   }
   for (std::size_t i = to.attachments; i < attachments_.size(); ++i)
     arena.release(attachments_[i].data, attachments_[i].bytes);
-  hooks.erase(hooks.lower_bound(to.entries), hooks.end());
+  if (to.entries < vacant_end_ || to.watched < vacant_watched_end_) forget_vacant(to);
   entries.resize(to.entries);
   nodes.resize(to.nodes);
   edges.resize(to.edges);
   attachments_.resize(to.attachments);
+  attached_ = std::min<std::size_t>(attached_, to.attachments);
+  marked_ = std::min(marked_, to.entries);
   watched_.erase(watched_.begin() + to.watched, watched_.end());
   if (renumber) ++generation;
 }
@@ -447,6 +408,10 @@ void TapeState<T>::clear() {
   edges.clear();
   attachments_.clear();
   watched_.clear();
+  for (auto& [count, list] : vacant_) list = none;
+  vacant_watched_ = none;
+  vacant_end_ = vacant_watched_end_ = marked_ = 0;
+  attached_ = 0;
   arena.reset();
   cleared = ++generation;
 }
@@ -498,81 +463,6 @@ Out<T> TapeState<T>::grad_target(std::uint32_t index) {
   if (!entry.grad) entry.grad = allocate(entry.shape);
   entry.pass = pass;
   return {entry.grad, &entry.shape, stored};
-}
-
-/// Whether the memory that was watched is still that of the parameter, and unchanged for all that
-/// the parameter has been told.
-template <class T>
-auto TapeState<T>::change_of(const Watched& watched) const -> Change {
-  const Parameter<T>* parameter = watched.parameter.get();
-  if (!parameter || parameter->is_moved_from()) return Change::gone;
-  const Array<T>& value = parameter->value();
-  const Shape& shape = entries[watched.entry].shape;
-  if (value.data() != watched.data || value.dimension() != shape.rank() ||
-      !std::equal(shape.begin(), shape.end(), value.shape().begin()))
-    return Change::moved;
-  return parameter->version() == watched.version ? Change::none : Change::written;
-}
-
-/// Whether the numbers are others than those that were read, though nobody told the parameter.
-template <class T>
-bool TapeState<T>::is_rewritten(const Watched& watched) const {
-  const Parameter<T>& parameter = *watched.parameter.get();
-  if (!watched.read || parameter.handed_out() == 0) return false;
-  const std::uint64_t sum = watched.sum == 0 ? parameter.handed_out() : watched.sum;
-  return parameter.checksum() != sum;
-}
-
-template <class T>
-std::string TapeState<T>::text_of(const Watched& watched, std::string_view changed) const {
-  return "parameter '" + display_name(watched.entry) +
-         (change_of(watched) == Change::gone
-              ? "' no longer exists; it must live as long as the tape uses it"
-              : "' was " + std::string(changed));
-}
-
-template <class T>
-void TapeState<T>::check_memory(std::string_view op, std::uint32_t index, bool numbers) const {
-  const Watched& watched = watched_[owner_of(entries[index]).source];
-  const Change change = change_of(watched);
-  if (change == Change::none || (change == Change::written && !numbers)) return;
-  GradientError error(op, text_of(watched, change == Change::written
-                                               ? "changed since it was watched; watch it again"
-                                               : "given another array since it was watched; watch "
-                                                 "it again"));
-  error.add_place(place());
-  throw error;
-}
-
-template <class T>
-const T* TapeState<T>::data_of(const Entry<T>& entry) const {
-  if (entry.released || entry.pending) return nullptr;
-  if (!entry.watches) return entry.data;
-  const Change change = change_of(watched_[owner_of(entry).source]);
-  return change == Change::none || change == Change::written ? entry.data : nullptr;
-}
-
-template <class T>
-auto TapeState<T>::first_changed(bool compare) const -> const Watched* {
-  std::array<const Watched*, 64> checked{};  // uses of one parameter are many
-  for (const Watched& watched : watched_) {
-    if (change_of(watched) != Change::none) return &watched;
-    if (!compare) continue;
-    const Watched*& known = checked[reinterpret_cast<std::uintptr_t>(watched.data) / 64 % 64];
-    if (known && known->data == watched.data && known->sum == watched.sum) continue;
-    if (is_rewritten(watched)) return &watched;
-    if (watched.read) known = &watched;
-  }
-  return nullptr;
-}
-
-template <class T>
-void TapeState<T>::check_watched(std::string_view op, bool compare) const {
-  if (const Watched* changed = first_changed(compare))
-    throw GradientError(op, text_of(*changed,
-                                    "changed between the forward pass and this backward "
-                                    "pass; change it after backward(), or clear the tape "
-                                    "and run the forward pass again"));
 }
 
 template class TapeState<float>;

@@ -54,15 +54,15 @@ Variable<T> Tape<T>::watch(Parameter<T>& parameter) {
 template <class T>
 typename Tape<T>::Mark Tape<T>::mark() const {
   Mark mark;
-  mark.position_ = state_->position();
+  mark.position_ = state_->mark();
   mark.generation_ = state_->generation;
-  mark.tape_ = state_;
+  mark.tape_ = state_->id;
   return mark;
 }
 
 template <class T>
 void Tape<T>::rewind(const Mark& mark) {
-  if (mark.tape_ != state_) throw StaleVariable("rewind", "the mark is not of this tape");
+  if (mark.tape_ != state_->id) throw StaleVariable("rewind", "the mark is not of this tape");
   state_->check_droppable("rewind", mark.position_);
   const detail::Position now = state_->position();
   const bool intact = mark.position_.entries <= now.entries && mark.position_.nodes <= now.nodes &&

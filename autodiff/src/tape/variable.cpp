@@ -86,6 +86,7 @@ template <class T>
 Variable<T> Variable<T>::named(std::string_view name) const {
   detail::TapeState<T>& tape = state("named");
   tape.entries[index_].name = tape.names.intern(name);
+  if (tape.named_values && tape.entries[index_].passing) tape.named_values->push_back(*this);
   return *this;
 }
 

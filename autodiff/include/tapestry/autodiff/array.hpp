@@ -28,7 +28,8 @@ using Array = xt::xarray_container<xt::uvector<T, std::allocator<T>>, xt::layout
 using Indices = Array<std::int64_t>;
 
 /// A read-only view of values or gradients that live in a tape; usable in any xtensor expression.
-/// It is valid until the tape is cleared or rewound past it.
+/// It is valid until the tape is cleared or rewound past it; one of a value that was computed
+/// without recording, as long as a variable refers to that.
 template <class T>
 using View = decltype(xt::adapt<xt::layout_type::row_major>(static_cast<const T*>(nullptr),
                                                             std::size_t{}, xt::no_ownership(),

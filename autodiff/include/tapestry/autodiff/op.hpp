@@ -386,7 +386,10 @@ Variable<T> apply_with(const Op& op, const Variable<T>& x, const Rest&... rest) 
   TapeState<T>& state = x.state(Op::name);
   if constexpr (Fused<Op, T>)
     if (state.primitive) return apply_expanded<Op, Lane>(op, state, x, rest...);
-  return Variable<T>(state, apply_fixed<Op, Lane>(op, state, x, rest...));
+  const Variable<T> result(state, apply_fixed<Op, Lane>(op, state, x, rest...));
+  if constexpr (requires { op.outputs(); })
+    if (!state.recording) state.drop_unused(result.index());  // those that are for backward only
+  return result;
 }
 
 /// The numbers of `x` on the tape, after checking that they can be operands.
@@ -439,6 +442,7 @@ std::array<Variable<T>, n> apply_fused(const Op& op, std::span<const Variable<T>
   if (!state.primitive) {
     const std::uint32_t first = state.apply(info, &op, inputs);
     for (std::uint32_t j = 0; j < n; ++j) outputs[j] = Variable<T>(state, first + j);
+    if (!state.recording) state.drop_unused(first);  // the outputs that are for backward only
     return outputs;
   }
   return detail::attempt(state, [&] {

@@ -115,7 +115,7 @@ class Tape {
     friend class Tape;
     detail::Position position_;
     std::uint32_t generation_ = 0;
-    const void* tape_ = nullptr;
+    std::uint64_t tape_ = 0;
   };
   [[nodiscard]] Mark mark() const;
 
@@ -130,7 +130,9 @@ class Tape {
   Scope<T> layer(std::size_t number) { return numbered("layer", ScopeKind::layer, number); }
   Scope<T> step(std::size_t number) { return numbered("step", ScopeKind::step, number); }
 
-  /// Whether ops are remembered for backward and drawing. Values are computed either way.
+  /// Whether ops are remembered for backward and drawing. Values are computed either way. Those
+  /// that are not remembered go when no variable refers to them any more, with their memory, so
+  /// that `h = cell(x, h)` can be repeated without end.
   [[nodiscard]] bool recording() const { return state_->recording; }
   void set_recording(bool on) { state_->recording = on; }
 
@@ -162,7 +164,7 @@ class Tape {
   /// Forgets the gradients of the tape's variables (not those of parameters).
   void zero_grad();
 
-  /// Number of values on the tape.
+  /// Number of values on the tape, and of places of values that are gone and will be reused.
   [[nodiscard]] std::size_t size() const { return state_->entries.size(); }
 
   /// Bytes of values and gradients in use now, at most so far, and taken from the heap.

@@ -52,7 +52,9 @@ class Variable {
     if (state_) state_->drop(index_, generation_);
   }
 
-  /// The value, as a view into the tape's memory. Throws StaleVariable.
+  /// The value, as a view into the tape's memory. One that was computed without recording must not
+  /// be read through the view when no variable refers to it any more. Throws StaleVariable, and
+  /// GradientError for what backward gave back or a parameter no longer holds.
   [[nodiscard]] View<T> value() const&;
 
   /// The value of a variable that is about to go away, as an array of its own: its place on the
@@ -94,9 +96,10 @@ class Variable {
   /// For a watched parameter the gradient is that of this use. A hook that returns a variable
   /// replaces the gradient by it; one that returns nothing observes. Several run in the order they
   /// were registered. Hooks also take part in `gradients`, and are recorded with it. They last
-  /// until the tape is cleared, and must not run a backward pass of the tape. GradientError when
-  /// this variable needs no gradient; backward throws ShapeError when a replacement has another
-  /// shape.
+  /// until the tape is cleared. What the pass works on they cannot change: in a hook, `clear`,
+  /// `rewind`, `zero_grad`, `backward` and `gradients` of the tape throw GradientError.
+  /// GradientError when this variable needs no gradient; backward throws ShapeError when a
+  /// replacement has another shape.
   template <std::invocable<const Variable&> F>
   Hook register_hook(F hook) const {
     if constexpr (std::is_void_v<std::invoke_result_t<F&, const Variable&>>) {
@@ -117,7 +120,8 @@ class Variable {
   /// Whether gradients flow through this variable.
   [[nodiscard]] bool requires_grad() const;
 
-  /// Number of this value on its tape, in the order of computation.
+  /// Number of this value on its tape, in the order of computation. A value that was computed
+  /// without recording may have the number of one that is gone.
   [[nodiscard]] std::uint32_t index() const { return index_; }
 
   /// Whether this handle still refers to a value. Never throws.

@@ -243,7 +243,7 @@ auto EncoderDecoder<Recurrent, Attention>::translate(Tape<T>& tape, const Indice
     throw ShapeError("translate", "source " + Shape(source.shape()).str() +
                                       " must have shape (S, 1): one sequence at a time");
   const auto quiet = tape.no_grad();
-  const auto before = tape.mark();
+  const detail::Position before = tape.state().position();
   auto found = detail::attempt(tape.state(), [&] {
     const Encoded<T, State> encoded = encode(tape, source);
     Indices one = Indices::from_shape({1, 1});
@@ -254,7 +254,7 @@ auto EncoderDecoder<Recurrent, Attention>::translate(Tape<T>& tape, const Indice
     };
     return beam_search(start, encoded.state, step, options);
   });
-  tape.rewind(before);
+  tape.state().truncate(before, true);
   return found;
 }
 

@@ -95,7 +95,8 @@ struct StepRecord {
   std::uint32_t first = 0;  // number of the call's first value
   std::size_t layers = 1;
   bool bidirectional = false;
-  Lengths lengths;  // empty: all steps
+  Lengths lengths;                       // empty: all steps
+  std::vector<Variable<T>> values = {};  // with names, of a call that was not recorded
 
   [[nodiscard]] Array<T> gate(std::string_view name, std::size_t layer, Direction direction) const;
 };
@@ -129,6 +130,9 @@ class Recurrence {
                               Direction direction = Direction::forward) const {
     return record_.gate(name, layer, direction);
   }
+
+  /// For layers: keeps the values with names of a call that was not recorded, for `gate`.
+  void keep(std::vector<Variable<T>> values) { record_.values = std::move(values); }
 
   /// For structured bindings: 0 is the output, 1 the state.
   template <std::size_t i>

@@ -101,6 +101,7 @@ class Followed {
 template <class X>
 class Link {
  public:
+  Link() = default;  // leads nowhere
   explicit Link(Followed<X>& object) : place_(object.place()), copies_(copies_now()) {
     place_->retain();
   }
@@ -122,6 +123,9 @@ class Link {
   /// Where the object is now; null when it no longer exists.
   [[nodiscard]] X* get() const { return place_ ? Followed<X>::object_at(place_) : nullptr; }
 
+  /// Whether it leads to an object, or did.
+  [[nodiscard]] bool is_set() const { return place_ != nullptr; }
+
   /// Whether this is the copy of a link to an object that has been copied too: it may be meant to
   /// lead to the copy.
   [[nodiscard]] bool unsure() const { return place_ && copied_ && copies_now() != copies_; }
@@ -129,8 +133,8 @@ class Link {
  private:
   [[nodiscard]] std::uint64_t copies_now() const { return Followed<X>::copies_of(place_); }
 
-  typename Followed<X>::Place* place_;
-  std::uint64_t copies_;  // of the object, when the first link of this line was made
+  typename Followed<X>::Place* place_ = nullptr;
+  std::uint64_t copies_ = 0;  // of the object, when the first link of this line was made
   bool copied_ = false;
 };
 

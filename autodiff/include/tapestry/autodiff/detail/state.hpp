@@ -4,27 +4,23 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/arena.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
 #include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/detail/scopes.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
-
-/// What kind of region a scope marks; drawings group by it.
-enum class ScopeKind : std::uint8_t { module, layer, step };
 
 /// What a value is to the reader of a graph.
 enum class Role : std::uint8_t { parameter, input, constant, op };
@@ -33,8 +29,6 @@ namespace detail {
 
 /// What a leaf without a name is called; "value" for what an op computed.
 std::string_view title_of(Role role);
-
-inline constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
 /// Throws ShapeError when the elements cannot be counted, let alone stored.
 void check_size(std::string_view op, const Shape& shape);
@@ -52,8 +46,10 @@ struct Entry {
   std::uint32_t scope = 0;
   std::uint32_t pass = 0;       // the backward pass that `grad` is from
   std::uint32_t source = none;  // a parameter's leaf: its number among the watched; an entry that
-                                // borrows from another: the one that owns the memory
-  std::uint16_t output = 0;
+                                // borrows from another: the one that owns the memory; a vacant
+                                // one: the next of its kind
+  std::uint32_t group = 1;      // outputs of the op, when it was not recorded
+  std::uint32_t output = 0;
   Role role = Role::op;
   bool requires_grad : 1 = false;
   bool saved : 1 = false;     // some rule reads the value
@@ -63,14 +59,17 @@ struct Entry {
   bool retain_grad : 1 = false;
   bool pending : 1 = false;       // inside a rule: not computed yet, its destination is not known
   bool watches : 1 = false;       // reads the memory of a parameter
+  bool passing : 1 = false;       // was made while nothing is recorded: goes with its last handle
   bool released : 1 = false;      // backward gave the value's memory back
   bool hooked : 1 = false;        // there may be hooks on the gradient
   bool grad_outside : 1 = false;  // the gradient is that of the parameter
+  bool holds : 1 = false;         // counts as a handle of `source`
+  bool vacant : 1 = false;        // its place can be taken by another value
 
   [[nodiscard]] std::size_t bytes() const { return shape.size() * sizeof(T); }
 
   /// Whether an op that reads the value must look at it first.
-  [[nodiscard]] bool needs_care() const { return pending || watches; }
+  [[nodiscard]] bool needs_care() const { return pending || watches || passing; }
 };
 
 /// One application of an op.
@@ -104,13 +103,6 @@ struct WatchedAs {
   std::uint32_t entry = 0;
 };
 
-struct ScopeEntry {
-  std::uint32_t parent = 0;
-  std::uint32_t name = none;
-  ScopeKind kind = ScopeKind::module;
-  std::int64_t number = -1;  // of a layer or step
-};
-
 /// Where a tape can be rewound to.
 struct Position {
   std::uint32_t entries = 0;
@@ -119,72 +111,6 @@ struct Position {
   std::uint32_t attachments = 0;
   std::uint32_t watched = 0;
 };
-
-/// Texts by number, each stored once.
-class Names {
- public:
-  std::uint32_t intern(std::string_view text);
-  [[nodiscard]] const std::string& operator[](std::uint32_t id) const { return *texts_[id]; }
-
-  /// How many there are; numbers are less than `end()`.
-  [[nodiscard]] std::size_t size() const { return ids_.size(); }
-  [[nodiscard]] std::size_t end() const { return texts_.size(); }
-
-  /// Forgets those whose number is not marked; the numbers of the others stay.
-  void keep_only(const std::vector<bool>& used);
-
- private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
-  };
-  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
-  std::vector<const std::string*> texts_;  // null for numbers that are free
-  std::vector<std::uint32_t> free_;
-};
-
-/// Regions of the model. Like names, they stay known when the tape is cleared, so that the second
-/// step allocates nothing for them, unless there are very many.
-class Scopes {
- public:
-  explicit Scopes(Names& names);
-  std::uint32_t open(std::uint32_t parent, std::string_view name, ScopeKind kind,
-                     std::int64_t number);
-  [[nodiscard]] const ScopeEntry& operator[](std::uint32_t id) const { return entries_[id]; }
-
-  /// How many there are; numbers are less than `end()`.
-  [[nodiscard]] std::size_t size() const { return ids_.size(); }
-  [[nodiscard]] std::size_t end() const { return entries_.size(); }
-
-  /// Forgets those whose number is not marked; the numbers of the others stay. Marks must include
-  /// those of the scopes around.
-  void keep_only(const std::vector<bool>& used);
-
-  /// "step 3", "lstm".
-  [[nodiscard]] std::string label(std::uint32_t id) const;
-
-  /// The labels from the outermost scope inwards, joined by ", "; of very many the first and the
-  /// last.
-  [[nodiscard]] std::string path(std::uint32_t id) const;
-
- private:
-  struct Key {
-    std::uint32_t parent;
-    std::uint32_t name;
-    std::int64_t number;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    std::size_t operator()(const Key& k) const;
-  };
-  Names* names_;
-  std::vector<ScopeEntry> entries_;
-  std::unordered_map<Key, std::uint32_t, Hash> ids_;
-  std::vector<std::uint32_t> free_;
-};
-
-/// Joins labels, outermost first, by `between`; of very many it shows the first and the last.
-std::string join_labels(const std::vector<std::string>& labels, std::string_view between);
 
 template <class T>
 class InUse;
@@ -199,6 +125,8 @@ class TapeState {
   TapeState(const TapeState&) = delete;
   TapeState& operator=(const TapeState&) = delete;
 
+  const std::uint64_t id;  // no other tape of the program has or had it
+
   // Handles ------------------------------------------------------------------------------------
   [[nodiscard]] bool alive(std::uint32_t index, std::uint32_t generation) const {
     return index < entries.size() && entries[index].generation == generation;
@@ -208,7 +136,8 @@ class TapeState {
     if (alive(index, generation)) ++entries[index].handles;
   }
   void drop(std::uint32_t index, std::uint32_t generation) noexcept {
-    if (alive(index, generation)) --entries[index].handles;
+    if (alive(index, generation) && --entries[index].handles == 0 && entries[index].passing)
+      vacate(index);
     let_go();
   }
 
@@ -246,6 +175,9 @@ class TapeState {
   /// Adds a leaf that reads the data of `source` and has no gradient.
   std::uint32_t detach(std::uint32_t source);
 
+  /// Gives back those outputs of an op, from the first of them on, to which nobody refers.
+  void drop_unused(std::uint32_t first);
+
   /// Applies an op: checks shapes, computes, and (when recording) remembers how. Returns the index
   /// of the first output. Throws what the op's `infer` throws, with the place added; the tape is
   /// then as it was.
@@ -254,7 +186,7 @@ class TapeState {
   /// The checks of `apply` alone: throws what the op's `infer` throws.
   void infer(const OpInfo<T>& info, const void* op, std::span<const std::uint32_t> inputs);
 
-  /// Copies bytes that an op needs for as long as its node exists.
+  /// Copies bytes that an op needs for as long as its node exists, or until it is applied.
   void* attach(const void* data, std::size_t bytes);
 
   /// Computes a value whose computation was put off, into memory of its own or into `target`.
@@ -263,6 +195,9 @@ class TapeState {
 
   /// Scratch for the inputs of ops with any number of them, kept for its capacity.
   std::vector<std::uint32_t> many_inputs;
+
+  /// Where variables that are given a name are kept while nothing is recorded; usually null.
+  std::vector<Variable<T>>* named_values = nullptr;
 
   // Reading ------------------------------------------------------------------------------------
   /// Name for messages and drawings: the given one, else the op's or the role's.
@@ -290,6 +225,10 @@ class TapeState {
 
   // Memory and order ---------------------------------------------------------------------------
   [[nodiscard]] Position position() const;
+
+  /// A position to which users may go back: the places of values from before are not taken by
+  /// later ones.
+  [[nodiscard]] Position mark();
 
   /// Drops all that came after. Handles to the dropped values become stale; with `renumber` so do
   /// marks.
@@ -338,15 +277,22 @@ class TapeState {
  private:
   friend class InUse<T>;
   friend class RunningPass<T>;
+  void end_use() {
+    if (orphaned_)
+      clear();
+    else if (attachments_.size() > attached_ && are_passing())
+      drop_attachments();
+  }
+
   struct Attachment {
     void* data;
     std::size_t bytes;
   };
   struct Watched {
-    std::uint32_t entry;
-    Link<Parameter<T>> parameter;
-    const T* data;
-    std::uint64_t version;
+    std::uint32_t entry = none;    // its leaf; where it is vacant, the next such place
+    Link<Parameter<T>> parameter;  // leads nowhere where it is vacant
+    const T* data = nullptr;
+    std::uint64_t version = 0;
     std::uint64_t sum = 0;  // checksum of the numbers when a recorded op first read them; 0: there
                             // was none, or no reference to write them with
     bool read = false;      // by a recorded op
@@ -362,6 +308,19 @@ class TapeState {
   void run_in_memory(const OpInfo<T>& info, const void* op, std::uint32_t first_output);
   bool borrow(const OpInfo<T>& info, const void* op, std::uint32_t input, std::uint32_t output);
   void lend(std::uint32_t from, Entry<T>& to);
+  [[nodiscard]] bool are_passing() const { return !recording && !in_rule; }
+  std::uint32_t add_entries(const Entry<T>& entry, std::uint32_t count);
+  std::uint32_t add_watched(Watched watched);
+  void vacate(std::uint32_t index) noexcept;
+  void vacate_one(std::uint32_t index) noexcept;
+  void forget_vacant(const Position& from);
+  void cut_ties(const Position& to);
+  void keep(std::uint32_t index);
+  void let_go_of(std::uint32_t lender) {
+    if (--entries[lender].handles == 0 && entries[lender].passing) vacate(lender);
+  }
+  void undo_apply(const Position& before, std::uint32_t first);
+  void drop_attachments();
   void prepare(const OpInfo<T>& info, std::uint32_t input);
   void note_read(Watched& watched);
   [[nodiscard]] const Entry<T>& owner_of(const Entry<T>& entry) const {
@@ -384,6 +343,12 @@ class TapeState {
   std::uint32_t uses_ = 0;      // calls that work on the tape, see InUse
   std::uint32_t passes_ = 0;    // those of them that are passes
   std::uint32_t floor_ = 0;     // entries that the innermost of them found
+  std::map<std::uint32_t, std::uint32_t> vacant_;  // by the size of a group: the first such group
+  std::uint32_t vacant_watched_ = none;
+  std::uint32_t vacant_watched_end_ = 0;
+  std::uint32_t vacant_end_ = 0;  // one past the last entry that is vacant
+  std::uint32_t marked_ = 0;      // entries when the latest mark was taken
+  std::size_t attached_ = 0;      // attachments that belong to nodes
   bool orphaned_ = false;
 
  public:
@@ -415,7 +380,7 @@ class [[nodiscard]] InUse {
   InUse& operator=(const InUse&) = delete;
   ~InUse() {
     state_.floor_ = floor_;
-    if (--state_.uses_ == 0 && state_.orphaned_) state_.clear();
+    if (--state_.uses_ == 0) state_.end_use();
     state_.let_go();
   }
 
