@@ -16,54 +16,13 @@
 #include <utility>
 #include <vector>
 
-#include "program.hpp"
+#include "char_rnn.hpp"
 
 namespace tp = tapestry;
 namespace fs = std::filesystem;
-using tp::test::Outcome;
-using tp::test::read_bytes;
-using tp::test::TemporaryFolder;
-using tp::test::write_bytes;
-using Words = std::vector<std::string>;
+using namespace tp::test;
 
 namespace {
-
-Words command(const Words& arguments) {
-  Words words{TAPESTRY_CHAR_RNN};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  return words;
-}
-
-Outcome char_rnn(const Words& arguments) { return tp::test::run(command(arguments)); }
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-/// A folder with a text, and room for a run.
-struct Place : TemporaryFolder {
-  explicit Place(std::size_t copies = 40) {
-    std::string content;
-    for (std::size_t i = 0; i < copies; ++i)
-      content += "She sells sea shells by the sea shore, number " + std::to_string(i) + ".\n";
-    write_bytes(text, content);
-  }
-
-  /// A small model, with all that draws random numbers.
-  [[nodiscard]] Words training(const Words& more = {}) const {
-    Words words{"train", "--text",   text, "--output",         run,   "--hidden",
-                "8",     "--layers", "2",  "--embedding",      "5",   "--sequence",
-                "10",    "--batch",  "4",  "--dropout",        "0.2", "--warm-up",
-                "3",     "--steps",  "40", "--evaluate-every", "10"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-
-  std::string text = *this / "text.txt";
-  std::string run = *this / "run";
-  std::string last = run + "/last.safetensors";
-  std::string best = run + "/best.safetensors";
-};
 
 /// All numbers of a checkpoint but the time that it took.
 std::map<std::string, std::string> numbers(const std::string& path) {
@@ -89,10 +48,6 @@ std::string losses(const std::string& run) {
     text += line + "\n";
   }
   return text;
-}
-
-bool is_one_line(const std::string& text) {
-  return std::count(text.begin(), text.end(), '\n') == 1 && text.back() == '\n';
 }
 
 void check_same_run(const Place& a, const Place& b) {
