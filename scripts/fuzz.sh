@@ -27,7 +27,7 @@ fuzz() {
 
 # Side by side: they take as long as one.
 runs=()
-for format in safetensors npz npy; do
+for format in safetensors npz npy checkpoint; do
   fuzz "$format" &
   runs+=($!)
 done
