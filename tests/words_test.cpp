@@ -301,7 +301,11 @@ BOOST_AUTO_TEST_CASE(json_within_json_takes_no_more_memory_than_its_text) {
     const std::string json = begin + std::string(20'000'000, '[');
     const auto before = peak();
     BOOST_CHECK_THROW((void)Vocabulary::from_json(json), ArgumentError);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     BOOST_TEST(peak() - before < 100);
+#else
+    (void)before;
+#endif
   }
 }
 
