@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(outputs_that_are_inputs_or_of_another_kind_are_refused) {
     BOOST_TEST(read_bytes(place.text) == text);
     BOOST_TEST(!fs::exists(place / "thesis.txt"));
   }
-  for (const std::string line :
+  for (const std::string& line :
        {"$char_rnn inspect " + place.best + " --text " + place.text + " >> " + place.text,
         "$char_rnn sample " + place.best + " >> " + place.best})
     BOOST_TEST(has(bash(line).error, "standard output is also what is read"), line);
