@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <tuple>
@@ -17,6 +18,7 @@
 #include "errors.hpp"
 #include "graphviz.hpp"
 #include "tapestry/autodiff.hpp"
+#include "tapestry/study.hpp"
 
 namespace tapestry::test {
 namespace {
@@ -304,7 +306,7 @@ BOOST_AUTO_TEST_CASE(text_that_cannot_be_drawn_is_replaced) {
       {"two\nlines\tand tabs\r", "two lines and tabs "},
       {"bad \xFF\xC3 utf-8 \xC3", "bad �� utf-8 �"},
       {"overlong \xC0\xAF, surrogate \xED\xA0\x80", "overlong ��, surrogate ���"},
-      {"\xEF\xBF\xBF noncharacter", "��� noncharacter"},
+      {"\xEF\xBF\xBF noncharacter", "� noncharacter"},
       {"cut \xF0\x9F\x99", "cut ���"}};
   for (const auto& [name, shown] : names) {
     Tape<double> tape;
@@ -427,6 +429,71 @@ BOOST_AUTO_TEST_CASE(a_gradient_that_was_recorded_can_be_drawn) {
   const auto y = sum(tanh(x) * x);
   const auto [dx] = gradients(y, {x}, {.differentiable = true});
   draw(to_dot(dx, {.values = true}));
+}
+
+BOOST_AUTO_TEST_CASE(an_op_with_more_outputs_than_16_bits_count) {
+  Tape<double> tape;
+  const auto x = tape.variable(counted({70'000}), "x");
+  const auto parts = split(x, 70'000);
+  const auto y = sum(parts[3] * parts[69'999]);
+  const std::string text = to_dot(y);
+  BOOST_TEST(text.find(":o3:s -> ") != std::string::npos);
+  BOOST_TEST(text.find(":o69999:s -> ") != std::string::npos);
+  const Graph graph = snapshot(y);
+  std::vector<std::uint32_t> outputs;
+  for (const GraphNode& node : graph.nodes())
+    if (node.op == "split") outputs.push_back(node.output);
+  BOOST_TEST(outputs == (std::vector<std::uint32_t>{3, 69'999}), boost::test_tools::per_element());
+  // The study goes by the same numbers.
+  BOOST_TEST(paths(x, y).total()(69'999) == x.value()(3));
+}
+
+BOOST_AUTO_TEST_CASE(names_of_any_length_can_be_drawn) {
+  Tape<double> tape;
+  for (const std::string& part :
+       {std::string("x"), std::string("\\"), std::string("\""), std::string("&")}) {
+    std::string name;
+    while (name.size() < 100'000) name += part;
+    const auto scope = tape.scope(name);
+    const auto y = exp(tape.variable(1.0, name)).named(name);
+    const std::string text =
+        to_dot(y, {.overlay = {.other_values = {.note = name}, .title = name}});
+    BOOST_TEST(text.size() < 100'000u);
+    draw(text);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(deep_nesting_takes_no_room) {
+  Tape<double> tape;
+  std::vector<std::unique_ptr<Scope<double>>> scopes;
+  for (int depth = 0; depth < 3'000; ++depth)
+    scopes.push_back(
+        std::make_unique<Scope<double>>(tape.state(), "part", ScopeKind::module, depth));
+  const std::string text = to_dot(exp(tape.variable(1.0, "x")));
+  BOOST_TEST(text.size() < 2'000'000u);
+  while (!scopes.empty()) scopes.pop_back();
+}
+
+/// All steps of a long chain lead to one `stack`, and a weight to all of them.
+std::string many_steps(std::size_t steps, bool stacked) {
+  Tape<double> tape;
+  const auto w = tape.variable(0.5, "w");
+  const auto u = tape.constant(0.25, "u");
+  auto h = tape.constant(0.1, "h0");
+  std::vector<Variable<double>> states;
+  for (std::size_t t = 0; t < steps; ++t) {
+    const auto step = tape.step(t);
+    h = tanh(w * h + u).named("h");
+    states.push_back(h);
+  }
+  return to_dot(stacked ? sum(stack(states)) : h, {.max_nodes = 2'000});
+}
+
+BOOST_AUTO_TEST_CASE(long_arrows_to_one_box_become_a_line_with_joints) {
+  const std::string text = many_steps(200, true);
+  BOOST_TEST(text.find("joint0 [shape=point") != std::string::npos);
+  draw(many_steps(60, true));
+  BOOST_TEST(many_steps(10, true).find("joint") == std::string::npos);  // short ones stay
 }
 
 BOOST_AUTO_TEST_CASE(streams_and_files) {

@@ -309,6 +309,25 @@ BOOST_FIXTURE_TEST_CASE(values_that_were_given_back, Bench) {
   expect<GradientError>(std::string("[exp] ") + text, [&] { exp(late); });
 }
 
+BOOST_AUTO_TEST_CASE(texts_from_files_do_nothing_to_a_terminal) {
+  const auto text = [](std::string_view part) {
+    FileError error("load", part);
+    error.add_place(part);
+    return std::string(error.what());
+  };
+  const auto twice = [](const std::string& part) {
+    return "[load] " + part + " (in " + part + ")";
+  };
+  BOOST_TEST(text("\x1B[2J\a\b\x7F") == twice("\\x1B[2J\\x07\\x08\\x7F"));
+  BOOST_TEST(text("\xC2\x9B"
+                  "2J") == twice("\\u009B2J"));  // CSI in one character
+  BOOST_TEST(text("\xE2\x80\xAE"
+                  "fdp.exe") == twice("\\u202Efdp.exe"));        // read from the right
+  BOOST_TEST(text("\xFF\xE2\x80") == twice("\\xFF\\xE2\\x80"));  // not UTF-8
+  BOOST_TEST(text("line\rover") == twice("line\\x0Dover"));
+  BOOST_TEST(text("é “ü” ∂\n\tb\r\n") == twice("é “ü” ∂\n\tb\r\n"));
+}
+
 BOOST_AUTO_TEST_CASE(messages_keep_the_place_where_it_happened) {
   Tape<float> tape;
   const auto x = tape.variable(Array<float>{1.0F, 2.0F});

@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(names_that_no_file_can_hold) {
   BOOST_CHECK_EXCEPTION(tp::save_npz(zero, path), ArgumentError,
                         says("[save_npz] the name 'a?b' holds a zero byte"));
   BOOST_CHECK_EXCEPTION(tp::save_npz(bytes, path), ArgumentError,
-                        says("[save_npz] the text '\xFF' is not UTF-8"));
+                        says("[save_npz] the text '\\xFF' is not UTF-8"));
   BOOST_CHECK_EXCEPTION(tp::save_npz(empty, path), ArgumentError,
                         says("[save_npz] a parameter cannot have the name '' in a file"));
   BOOST_CHECK_EXCEPTION(tp::load_npz(empty, path), ArgumentError,

@@ -116,6 +116,34 @@ BOOST_AUTO_TEST_CASE(curves_of_any_kind) {
   BOOST_TEST(read_text("curves.svg") == curves_svg({whole}));
 }
 
+BOOST_AUTO_TEST_CASE(curves_with_any_name) {
+  const std::vector<double> x{0, 1, 2};
+  const std::vector<std::pair<std::string, std::string>> names{
+      {"'tis", "'tis"},
+      {"''", "''"},
+      {"a''b'", "a''b'"},
+      {"\"quoted\"", "&quot;quoted&quot;"},
+      {"`date` $(date)", "`date` $(date)"},
+      {"b\\n %d @x #1 {a}^b ~", "b\\n %d @x #1 {a}^b ~"},
+      {"two\nlines\x1B[2J", "two lines\xEF\xBF\xBD[2J"},
+      {"bad \xFF byte", "bad \xEF\xBF\xBD byte"},
+      {std::string(100'000, 'x'), std::string(60, 'x') + "…"}};
+  for (const auto& [name, shown] : names) {
+    const std::string svg = curves_svg({{name, x, {3, 2, 1}}, {"other", x, {1, 2, 3}}},
+                                       {.title = name, .x_label = name, .y_label = name});
+    expect_svg(svg);
+    std::string text = shown;  // gnuplot need not replace quotation marks
+    if (svg.find(text) == std::string::npos)
+      for (std::size_t at; (at = text.find("&quot;")) != std::string::npos;)
+        text.replace(at, 6, "\"");
+    BOOST_TEST(count(svg, ">" + text + "<") >= 4u, name.substr(0, 100));
+  }
+  const Studied studied;
+  expect_svg(lag_curve_svg({{"'tis", studied.table}, {"''", studied.table}}, {.title = "'tis"}));
+  expect_svg(spectrum_svg({{"'tis", studied.spectrum}}));
+  expect_svg(heat_map_svg(studied.table, HeatMapOf::share, {.title = "'tis"}));
+}
+
 BOOST_AUTO_TEST_CASE(curves_that_cannot_be) {
   const auto expect = [](const std::vector<Curve>& curves, const std::string& text) {
     BOOST_CHECK_EXCEPTION((void)curves_svg(curves, {.log_y = true}), ArgumentError,
@@ -236,6 +264,28 @@ BOOST_AUTO_TEST_CASE(rolls_of_both_directions_meet_where_they_end) {
   BOOST_TEST(count(text, "step 7 … 0  ⟳ ×8") == 1u);
   BOOST_TEST(count(text, "step 1 … 7  ⟳ ×7") == 1u);  // where both are joined
   draw(text);
+}
+
+BOOST_AUTO_TEST_CASE(steps_that_read_two_back_are_not_rolled_up) {
+  Tape<double> tape;
+  const auto w = tape.variable(0.5, "w"), v = tape.variable(0.25, "v");
+  std::vector<Variable<double>> h{tape.constant(0.1, "h0"), tape.constant(0.2, "h1")};
+  for (std::size_t t = 2; t < 20; ++t) {
+    const auto step = tape.step(t);
+    h.push_back(tanh(w * h[t - 1] + v * h[t - 2]).named("h" + std::to_string(t)));
+  }
+  const std::string text = to_dot(h.back(), {.roll_steps = true});
+  BOOST_TEST(count(text, "⟳") == 0u);
+  BOOST_TEST(count(text, "subgraph cluster_") == 18u);
+  BOOST_TEST(text == to_dot(h.back()));
+  // Two steps of another loop are as far apart.
+  std::vector<Variable<double>> above{tape.constant(0.1, "k0")};
+  const auto scope = tape.scope("above");
+  for (std::size_t t = 2; t < 20; ++t) {
+    const auto step = tape.step(t);
+    above.push_back(tanh(above.back() + w * h[t] + v * h[t - 1]).named("k" + std::to_string(t)));
+  }
+  BOOST_TEST(count(to_dot(above.back(), {.roll_steps = true}), "⟳") == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(activations_over_text) {

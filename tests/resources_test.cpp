@@ -142,8 +142,7 @@ BOOST_AUTO_TEST_CASE(layers_run_on_without_end_when_nothing_is_recorded) {
       const auto result = state ? lstm(tape.constant(input), *state) : lstm(tape.constant(input));
       state = result.state;
       const auto y = norm(linear(gru(result.output).output));
-      const auto loss =
-          softmax_cross_entropy(y, targets, {.weight = xt::ones<float>({5})});
+      const auto loss = softmax_cross_entropy(y, targets, {.weight = xt::ones<float>({5})});
       static_cast<void>(loss.item());
       static_cast<void>(embedding(tape, argmax(y, -1)));
       static_cast<void>(split(reshape(y, {2, 5}), 5, 1));

@@ -367,10 +367,10 @@ BOOST_AUTO_TEST_CASE(names_that_no_file_can_hold) {
   BOOST_CHECK_EXCEPTION(tapestry::save(reserved, path), ArgumentError,
                         says("[save] a parameter cannot have the name '__metadata__' in a file"));
   BOOST_CHECK_EXCEPTION(tapestry::save(bytes, path), ArgumentError,
-                        says("[save] the text '\xFF' is not UTF-8"));
+                        says("[save] the text '\\xFF' is not UTF-8"));
   Mixed model;
   BOOST_CHECK_EXCEPTION(tapestry::save(model, path, {{"key", "\xC3"}}), ArgumentError,
-                        says("[save] the text '\xC3' is not UTF-8"));
+                        says("[save] the text '\\xC3' is not UTF-8"));
   BOOST_TEST(folder.count() == 0);
 }
 

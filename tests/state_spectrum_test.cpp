@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "errors.hpp"
 #include "time_models.hpp"
@@ -364,6 +365,71 @@ BOOST_AUTO_TEST_CASE(of_one_direction_and_layer) {
   const auto spectrum = state_spectrum(reverse);
   BOOST_TEST(spectrum.steps.front().time == 3);
   BOOST_TEST(spectrum.steps.front().sigma_min() > 0);
+}
+
+BOOST_AUTO_TEST_CASE(of_a_state_that_lacks_something) {
+  const auto refused = [](const std::vector<StateAt<double>>& states, const std::string& what) {
+    BOOST_CHECK_EXCEPTION(
+        state_spectrum(states), ArgumentError,
+        says("[state_spectrum] the state is not complete: " + what +
+             ", so the product of the steps' Jacobians is not that of all of them; a state holds "
+             "all that is carried on"));
+  };
+  for (const std::size_t lag : {2U, 3U}) {  // h_t = 0.9 h_{t-lag}
+    Tape<double> tape;
+    std::vector<StateAt<double>> states;
+    std::vector<Variable<double>> h;
+    for (std::size_t t = 0; t < 20; ++t) {
+      const auto step = tape.step(t);
+      h.push_back(t < lag ? tape.variable({0.1, 0.2}, "h") : (0.9 * h[t - lag]).named("h"));
+      states.push_back({static_cast<std::int64_t>(t), {h.back()}});
+    }
+    refused(states, lag == 2 ? "'h' of step 0 goes on to step 2 beside the state of step 1"
+                             : "'h' of step 0 goes on to step 3 beside the state of step 1");
+    if (lag == 2) {
+      const auto jacobian = state_jacobian(states[18], states[0]);
+      BOOST_TEST(std::abs(jacobian(0, 0) - std::pow(0.9, 9)) < 1e-14);
+    }
+  }
+  seed(3);
+  layers::LSTM<double> lstm({.input_size = 2, .hidden_size = 3});
+  Tape<double> tape;
+  tape.set_primitive(true);
+  const auto y = lstm(tape.constant(sample<double>({6, 1, 2}))).output;
+  refused(find_states(y, {"h"}), "'c' of step 1 goes on to step 2 beside the state of step 1");
+  BOOST_CHECK_NO_THROW(state_spectrum(find_states(y, {"h", "c"})));
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_around_without_a_gradient_is_no_part_of_a_state) {
+  Tape<double> tape;
+  std::vector<StateAt<double>> states;
+  auto before = tape.variable({0.5, 0.25}, "h0");
+  auto h = tape.variable({0.1, 0.2}, "h1");
+  for (std::size_t t = 0; t < 10; ++t) {
+    const auto step = tape.step(t);
+    const auto next = (0.9 * h + 0.0 * before + before.detach()).named("h");
+    before = std::exchange(h, next);
+    states.push_back({static_cast<std::int64_t>(t), {h}});
+  }
+  BOOST_TEST(std::abs(state_spectrum(states).exponents[0] - std::log(0.9)) < 1e-12);
+}
+
+BOOST_AUTO_TEST_CASE(parts_of_a_state_are_in_the_order_asked_for) {
+  layers::LSTM<double> lstm({.input_size = 2, .hidden_size = 3, .num_layers = 2});
+  Tape<double> tape;
+  tape.set_primitive(true);
+  const auto result = lstm(tape.constant(sample<double>({4, 1, 2})));
+  const auto check = [&](const std::vector<std::string_view>& names) {
+    for (const auto& state : find_states(result.output, names))
+      for (std::size_t k = 0; k < 4; ++k) {
+        const Array<double> all = result.gate(std::string(names[k / 2]), k % 2);
+        for (std::size_t i = 0; i < 3; ++i)
+          BOOST_TEST(state.parts[k].value()(0, i) ==
+                     all(static_cast<std::size_t>(state.time), 0, i));
+      }
+  };
+  check({"h", "c"});
+  check({"c", "h"});
 }
 
 BOOST_AUTO_TEST_CASE(of_what_is_no_state) {

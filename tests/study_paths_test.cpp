@@ -303,6 +303,23 @@ BOOST_AUTO_TEST_CASE(uses_of_a_parameter_are_where_paths_begin) {
       "∂loss/∂h[0] · ∂h[0]/∂weight_hh_l0[0] = (1×6) · (6×9), norm "));
 }
 
+BOOST_AUTO_TEST_CASE(names_do_nothing_to_latex) {
+  const auto latex = [](const std::string& name) {
+    Tape<double> tape;
+    const auto x = tape.variable(0.5, name);
+    return paths(x, exp(x).named("L")).shortest().latex();
+  };
+  const std::string begin = "\\frac{\\partial L}{\\partial ";
+  BOOST_TEST(latex("h[3]") == begin + "h_{3}}");
+  BOOST_TEST(latex("h[\\input{/etc/passwd}]") ==
+             begin + "h_{\\text{\\textbackslash}input\\{/etc/passwd\\}}}");
+  BOOST_TEST(latex("a]") == begin + "\\mathrm{a]}}");
+  BOOST_TEST(latex("50 %_#^~") == begin +
+                                      "\\mathrm{50 \\%\\_\\#\\text{\\textasciicircum}"
+                                      "\\text{\\textasciitilde}}}");
+  BOOST_TEST(latex("a\n\nb") == begin + "\\mathrm{a  b}}");
+}
+
 BOOST_AUTO_TEST_CASE(layers_tell_equal_names_apart) {
   layers::LSTM<double> lstm({.input_size = 2, .hidden_size = 2, .num_layers = 2});
   Tape<double> tape;

@@ -124,6 +124,30 @@ BOOST_AUTO_TEST_CASE(norms_and_biases_are_those_of_the_cells) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(uses_outside_of_the_steps_have_no_truncation_bias) {
+  seed(4);
+  layers::Embedding<double> embedding(5, 3);
+  layers::RNN<double> rnn({.input_size = 3, .hidden_size = 4});
+  Tape<double> tape;
+  tape.set_primitive(true);
+  Indices tokens = Indices::from_shape({6, 1});
+  for (std::size_t t = 0; t < 6; ++t) tokens(t, 0) = static_cast<std::int64_t>(t % 5);
+  const auto output = rnn(embedding(tape, tokens)).output;
+  const auto terms = loss_terms(sum(square(output), {2}));
+  for (const auto& windows : {std::vector<std::int64_t>{}, std::vector<std::int64_t>{1, 3}}) {
+    const TimeTable table = time_table(terms, embedding.weight(), {.windows = windows});
+    BOOST_TEST(table.use_times.front() == TimeTable::no_step);
+    BOOST_TEST(table.biases.empty());
+    BOOST_TEST(!table.window(0.01).has_value());
+    std::ostringstream out;
+    out << table;
+    BOOST_TEST(out.str().find("truncation after") == std::string::npos, out.str());
+    BOOST_TEST(out.str().find("halves") == std::string::npos, out.str());
+    BOOST_TEST(out.str().find("have no lag") != std::string::npos, out.str());
+  }
+  BOOST_TEST(!time_table(terms, rnn.weights(0).weight_hh).biases.empty());
+}
+
 BOOST_AUTO_TEST_CASE(leaves_tape_and_gradients_alone) {
   for_all(
       [](Tape<double>& tape, StudyModel& model, const LossTerms<double>& terms, auto& parameter) {

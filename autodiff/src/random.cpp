@@ -8,10 +8,26 @@
 #include <istream>
 #include <numbers>
 #include <ostream>
+#include <string>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
+namespace {
+
+/// Reads digits, whatever the locale of the stream takes for a number.
+void read_number(std::istream& in, std::uint64_t& number) {
+  std::string digits;
+  in >> std::ws;
+  for (int c = in.peek(); c >= '0' && c <= '9'; c = in.peek())
+    digits += static_cast<char>(in.get());
+  const auto read = number_from<std::uint64_t>(digits);
+  number = read.value_or(0);
+  if (!read) in.setstate(std::ios::failbit);
+}
+
+}  // namespace
 
 Generator::Generator(std::uint64_t seed) {
   words_[0] = seed;
@@ -82,17 +98,15 @@ void Generator::set_state(const State& state) {
 }
 
 std::ostream& operator<<(std::ostream& out, const Generator& generator) {
-  const char* space = "";
-  for (const std::uint64_t number : generator.state()) {
-    out << space << number;
-    space = " ";
-  }
-  return out;
+  std::string text;
+  for (const std::uint64_t number : generator.state())
+    text += (text.empty() ? "" : " ") + std::to_string(number);
+  return out << text;
 }
 
 std::istream& operator>>(std::istream& in, Generator& generator) {
   Generator::State state{};
-  for (std::uint64_t& number : state) in >> number;
+  for (std::uint64_t& number : state) read_number(in, number);
   if (in && !Generator::is_state(state)) in.setstate(std::ios::failbit);
   if (in) generator.set_state(state);
   return in;

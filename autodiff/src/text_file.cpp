@@ -1,46 +1,90 @@
 // SPDX-License-Identifier: MIT
 #include "text_file.hpp"
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <charconv>
-#include <fstream>
 #include <system_error>
 
+#include "output_file.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/save_text.hpp"
 
-namespace tapestry::detail {
+namespace tapestry {
+namespace detail {
 namespace {
 
-void write_all(const std::filesystem::path& path, const std::string& text) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw std::system_error(errno != 0 ? errno : EIO, std::generic_category());
+/// Runs `write`; what it throws becomes a FileError.
+template <class Write>
+void attempt_file(std::string_view op, const std::filesystem::path& path, const Write& write) {
+  try {
+    write();
+  } catch (const std::system_error& error) {
+    throw FileError(op, "cannot write '" + path.string() + "': " + error.code().message());
+  }
+}
+
+/// What each kind of file is called, and its endings.
+struct Kind {
+  std::string_view name;
+  std::array<std::string_view, 2> endings;
+};
+
+constexpr std::array<Kind, 6> kinds{{{"DOT", {".dot", ".gv"}},
+                                     {"SVG", {".svg"}},
+                                     {"HTML", {".html", ".htm"}},
+                                     {"CSV", {".csv", ".txt"}},
+                                     {"safetensors", {".safetensors"}},
+                                     {"npz", {".npz"}}}};
+
+// Endings of what is not written here, but looked for under them.
+constexpr std::array other_endings = std::to_array<std::string_view>({
+    ".png", ".jpg",  ".jpeg", ".gif",    ".bmp",  ".tif",   ".tiff",   ".webp", ".ico",  ".pdf",
+    ".ps",  ".eps",  ".svgz", ".txt",    ".md",   ".rst",   ".tex",    ".json", ".yaml", ".yml",
+    ".xml", ".tsv",  ".xls",  ".xlsx",   ".ods",  ".npy",   ".pt",     ".pth",  ".ckpt", ".onnx",
+    ".h5",  ".hdf5", ".pkl",  ".pickle", ".gguf", ".keras", ".tflite", ".mat",  ".zip",  ".gz",
+    ".xz",  ".bz2",  ".zst",  ".tar",    ".cpp",  ".hpp",   ".c",      ".h",    ".py",   ".js",
+});
+
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+bool has(const Kind& kind, std::string_view ending) {
+  return std::ranges::find(kind.endings, ending) != kind.endings.end();
 }
 
 }  // namespace
 
 void write_text(std::string_view op, const std::filesystem::path& path, const std::string& text) {
-  std::error_code ignored;
-  const bool other = std::filesystem::exists(path, ignored) &&
-                     !std::filesystem::is_regular_file(path, ignored);  // such as /dev/stdout
-  std::filesystem::path partial = path;
-  if (!other) partial += ".partial";
-  try {
-    write_all(partial, text);
-    if (!other) std::filesystem::rename(partial, path);
-  } catch (const std::system_error& error) {
-    if (!other) std::filesystem::remove(partial, ignored);
-    throw FileError(op, "cannot write '" + path.string() + "': " + error.code().message());
-  }
+  attempt_file(op, path, [&] {
+    OutputFile file(path);
+    file.write(text.data(), text.size());
+    file.commit();
+  });
 }
 
-std::string plain_number(double x) {
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), x).ptr;
-  return {text.data(), end};
+void append_text(std::string_view op, const std::filesystem::path& path, const std::string& text) {
+  attempt_file(op, path, [&] { append(path, text); });
 }
 
-}  // namespace tapestry::detail
+void check_ending(std::string_view op, const std::filesystem::path& path, FileKind kind) {
+  const std::string ending = lower_case(path.extension().string());
+  const Kind& own = kinds[static_cast<std::size_t>(kind)];
+  if (ending.empty() || has(own, ending)) return;
+  const bool other = std::ranges::find(other_endings, ending) != other_endings.end() ||
+                     std::ranges::any_of(kinds, [&](const Kind& k) { return has(k, ending); });
+  if (other)
+    throw ArgumentError(op, "'" + path.string() + "' is named as a file of another kind; this is " +
+                                std::string(own.name) + ", give it the ending " +
+                                std::string(own.endings[0]));
+}
+
+}  // namespace detail
+
+void save_text(const std::filesystem::path& path, const std::string& text) {
+  detail::write_text("save_text", path, text);
+}
+
+}  // namespace tapestry

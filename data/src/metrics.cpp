@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::data {
 namespace {
@@ -60,7 +61,7 @@ template double accuracy(std::span<const double>, const Shape&, const Indices&, 
 void Mean::add(double value, double weight) {
   if (!(weight >= 0) || !std::isfinite(weight))
     throw ArgumentError("Mean",
-                        "a weight must be finite and not negative, not " + std::to_string(weight));
+                        "a weight must be finite and not negative, not " + fixed_text(weight));
   if (weight > 0) sum_ += weight * value;
   weight_ += weight;
   ++count_;
@@ -83,7 +84,7 @@ void Mean::set_state(const State& state) {
 MovingAverage::MovingAverage(double smoothing) : smoothing_(smoothing) {
   if (!(smoothing >= 0 && smoothing < 1))
     throw ArgumentError("MovingAverage",
-                        "smoothing must be in [0, 1), not " + std::to_string(smoothing));
+                        "smoothing must be in [0, 1), not " + fixed_text(smoothing));
 }
 
 void MovingAverage::add(double value) {

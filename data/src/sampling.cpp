@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::data {
 namespace {
@@ -15,16 +16,16 @@ template <class T>
 void check(const char* op, std::span<const T> logits, const SampleOptions& options) {
   if (logits.empty()) throw ArgumentError(op, "there are no logits");
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature))
-    throw ArgumentError(op, "temperature must be finite and not negative, not " +
-                                std::to_string(options.temperature));
+    throw ArgumentError(
+        op, "temperature must be finite and not negative, not " + fixed_text(options.temperature));
   if (!(options.top_p > 0 && options.top_p <= 1))
-    throw ArgumentError(op, "top_p must be in (0, 1], not " + std::to_string(options.top_p));
+    throw ArgumentError(op, "top_p must be in (0, 1], not " + fixed_text(options.top_p));
   for (std::size_t k = 0; k < logits.size(); ++k)
     if (std::isnan(logits[k]))
       throw ArgumentError(op, "the logit of token " + std::to_string(k) + " is NaN");
   const T best = *std::max_element(logits.begin(), logits.end());
   if (!std::isfinite(best))
-    throw ArgumentError(op, "the largest logit is not finite: " + std::to_string(best));
+    throw ArgumentError(op, "the largest logit is not finite: " + fixed_text(best));
 }
 
 template <class T>

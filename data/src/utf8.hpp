@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The little of UTF-8 that vocabularies and files need.
+// UTF-8 in vocabularies and files.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "tapestry/autodiff/utf8.hpp"
 #include "tapestry/data/vocabulary.hpp"
 
 namespace tapestry::data::utf8 {
@@ -15,16 +16,14 @@ namespace tapestry::data::utf8 {
 /// What some editors write at the start of a text to tell that it is UTF-8: U+FEFF.
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-/// Length in bytes (1 to 4) of the character that starts at byte `at` of `text`; 0 when the bytes
-/// there are not valid UTF-8: stray, missing or overlong bytes, surrogates, beyond U+10FFFF
-/// (table 3-7 of the Unicode standard). `at` must be less than the size.
-[[nodiscard]] std::size_t character_length(std::string_view text, std::size_t at);
+using tapestry::utf8::character_length;
+using tapestry::utf8::code_point;
+using tapestry::utf8::count;
+using tapestry::utf8::is_control;
+using tapestry::utf8::is_cut_character;
 
-/// As above, but throws ArgumentError naming `op` and the byte instead of returning 0.
+/// `character_length`, but throws ArgumentError naming `op` and the byte instead of returning 0.
 [[nodiscard]] std::size_t checked_length(const char* op, std::string_view text, std::size_t at);
-
-/// The number of a character: the whole of `character`, valid UTF-8.
-[[nodiscard]] unsigned code_point(std::string_view character);
 
 /// A byte that cannot be where it is.
 struct Fault {
@@ -42,9 +41,6 @@ struct Fault {
 
 /// At the end of the text.
 [[nodiscard]] std::optional<Fault> check_end(const data::detail::Utf8State& state);
-
-/// Number of characters in valid UTF-8.
-[[nodiscard]] std::size_t count(std::string_view text);
 
 /// A symbol for an error message: 'a', 'é' (U+00E9), U+000A, 'word', U+000D U+000A.
 [[nodiscard]] std::string quote(std::string_view symbol);

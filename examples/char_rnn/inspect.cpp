@@ -44,16 +44,11 @@ tp::Array<float> activations(CharModel& model, const tp::Indices& tokens,
 /// A symbol on one line, without what moves the cursor of a terminal.
 std::string visible(const std::string& symbol) {
   std::string text;
-  for (const char c : symbol) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '\n')
-      text += "⏎";
-    else if (c == '\t')
-      text += "⇥";
-    else if (code < 0x20 || code == 0x7F)
-      text += c == '\r' ? "␍" : "�";
-    else
-      text += c;
+  std::string_view rest = symbol;
+  while (!rest.empty()) {
+    const char c = rest.front();
+    const std::string_view shown = tp::utf8::take_shown(rest);
+    text += c == '\n' ? "⏎" : c == '\t' ? "⇥" : c == '\r' ? "␍" : shown;
   }
   return text;
 }
@@ -77,7 +72,7 @@ void list_places(const std::vector<std::string>& symbols, const tp::Array<float>
     if (shown.size() == places) break;
     if (std::any_of(shown.begin(), shown.end(), overlaps)) continue;
     shown.push_back(at);
-    std::cout << "  " << values(at, 0, unit) << "  …";
+    std::cout << "  " << tp::number_text(values(at, 0, unit)) << "  …";
     for (std::size_t k = at - std::min(at, before); k <= at; ++k) std::cout << visible(symbols[k]);
     std::cout << '\n';
   }

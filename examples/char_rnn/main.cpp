@@ -2,10 +2,12 @@
 // Trains a recurrent model on any text, writes more text in its style, shows what its cells do and
 // draws its graph.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <new>
+#include <tapestry/autodiff/utf8.hpp>
 
 #include "checks.hpp"
 #include "commands.hpp"
@@ -128,9 +130,8 @@ void add_graph(CLI::App& app) {
 /// On one line, without what a file may have in store for a terminal.
 int fail(std::string reason) {
   std::cout.flush();
-  for (char& c : reason)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = c == '\n' ? ' ' : '?';
-  std::cerr << "char_rnn: " << reason << '\n';
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  std::cerr << "char_rnn: " << tapestry::utf8::harmless(reason) << '\n';
   return 1;
 }
 

@@ -3,16 +3,12 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <charconv>
-#include <cstdio>
-#include <cstring>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <sstream>
-#include <tapestry/autodiff/error.hpp>
+#include <tapestry/autodiff/number_text.hpp>
+#include <tapestry/autodiff/save_text.hpp>
 #include <tapestry/data.hpp>
 #include <tapestry/study/plots.hpp>
 
@@ -24,20 +20,13 @@ constexpr const char* header =
     "step,epoch,train_loss,validation_loss,bits_per_token,perplexity,learning_rate,"
     "gradient_norm,tokens_per_second,seconds,resident_megabytes";
 
-/// Enough digits to give the number back.
-std::string exact(double value) {
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-  return {text.data(), end};
-}
-
 std::string line_of(const Metrics& m) {
   const double loss = std::isnan(m.validation_loss) ? m.train_loss : m.validation_loss;
   std::string line = std::to_string(m.step);
   for (const double value :
        {m.epoch, m.train_loss, m.validation_loss, tp::data::bits(loss), tp::data::perplexity(loss),
         m.learning_rate, m.gradient_norm, m.tokens_per_second, m.seconds, m.resident_megabytes})
-    line += "," + exact(value);
+    line += "," + tp::exact_text(value);
   return line;
 }
 
@@ -46,8 +35,8 @@ Metrics row_of(const std::string& line) {
   std::vector<double> values;
   std::istringstream cells(line);
   for (std::string cell; std::getline(cells, cell, ',');)
-    values.push_back(std::strtod(cell.c_str(), nullptr));
-  if (values.size() != 11) return {};
+    values.push_back(tp::number_from<double>(cell).value_or(std::nan("")));
+  if (values.size() != 11 || !(values[0] >= 0 && values[0] < 0x1p63)) return {};
   return {static_cast<std::uint64_t>(values[0]),
           values[1],
           values[2],
@@ -91,19 +80,7 @@ void MetricsLog::finish() {
 void MetricsLog::write() {
   std::string text = std::string(header) + "\n";
   for (const Metrics& row : rows_) text += line_of(row) + "\n";
-  const std::string fresh = csv_ + ".new";
-  {
-    std::ofstream file(fresh, std::ios::binary);
-    file << text << std::flush;
-    if (!file) {
-      const std::string reason = std::strerror(errno);
-      std::remove(fresh.c_str());
-      throw tp::FileError("train", "cannot write '" + csv_ + "': " + reason);
-    }
-  }
-  std::error_code failure;
-  std::filesystem::rename(fresh, csv_, failure);
-  if (failure) throw tp::FileError("train", "cannot write '" + csv_ + "': " + failure.message());
+  tp::save_text(csv_, text);
   unwritten_ = false;
 }
 

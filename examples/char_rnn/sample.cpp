@@ -54,8 +54,11 @@ void draw_at_random(Reader& reader, const tp::data::Vocabulary& vocabulary, std:
   const bool watched = isatty(STDOUT_FILENO) != 0;
   for (std::size_t i = 0; options.length == 0 || i < options.length; ++i) {
     token = tp::data::sample(reader.scores(reader.read(token, carry)), choice);
-    std::cout << vocabulary.symbol(token);
-    if (watched) std::cout.flush();
+    const std::string symbol = vocabulary.symbol(token);
+    if (watched)  // a checkpoint's symbols must not move the cursor of a terminal
+      std::cout << tp::utf8::harmless(symbol) << std::flush;
+    else
+      std::cout << symbol;
     if (!std::cout) return;
   }
 }
@@ -69,7 +72,8 @@ double search(Reader& reader, const tp::data::Vocabulary& vocabulary, std::int64
   };
   const auto found =
       tp::beam_search(token, carry, step, {.width = options.beam, .max_length = options.length});
-  std::cout << vocabulary.decode(found.front().tokens);
+  const std::string text = vocabulary.decode(found.front().tokens);
+  std::cout << (isatty(STDOUT_FILENO) != 0 ? tp::utf8::harmless(text) : text);
   return found.front().log_probability;
 }
 
@@ -97,5 +101,6 @@ void sample(const SampleOptions& options) {
   else
     draw_at_random(reader, vocabulary, token, carry, options);
   std::cout << std::endl;
-  if (log_probability) std::cerr << "log-probability: " << *log_probability << '\n';
+  if (log_probability)
+    std::cerr << "log-probability: " << tp::number_text(*log_probability) << '\n';
 }

@@ -9,7 +9,6 @@
 #include <iostream>
 #include <limits>
 #include <memory>
-#include <sstream>
 #include <tapestry/tapestry.hpp>
 #include <utility>
 
@@ -176,8 +175,7 @@ void Trainer::read_batch() {
 
 /// Runs the step again, this time looking for the first number that is not finite.
 void Trainer::explain(double loss, double norm, const tp::Generator::State& before) {
-  std::ostringstream text;
-  text << "loss " << loss << ", gradient norm " << norm;
+  std::string text = "loss " + tp::number_text(loss) + ", gradient norm " + tp::number_text(norm);
   try {
     tp::default_generator().set_state(before);
     tape_.clear();
@@ -186,10 +184,10 @@ void Trainer::explain(double loss, double norm, const tp::Generator::State& befo
     Carry carry = carry_;
     static_cast<void>(loss_of(batch_, carry));
   } catch (const tp::AnomalyError& error) {
-    text.str(error.what());
+    text = error.what();
   }
   throw tp::AnomalyError("train", "training stopped at step " + std::to_string(counters_.step + 1) +
-                                      ": " + text.str() + what_to_do());
+                                      ": " + text + what_to_do());
 }
 
 Metrics Trainer::metrics() {

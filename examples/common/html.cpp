@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "html.hpp"
 
-#include <tapestry/autodiff/error.hpp>
+#include <tapestry/autodiff/save_text.hpp>
 
-#include <fstream>
 #include <string_view>
 
 namespace {
@@ -44,10 +43,8 @@ std::string html_row(const std::vector<std::string>& figures) {
 }
 
 void write_html(const std::string& path, const std::string& title, const std::string& body) {
-  std::ofstream page(path);
-  page << "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" << title
-       << "</title>\n<style>\n"
-       << style << "</style></head><body>\n<h1>" << title << "</h1>\n"
-       << body << "</body></html>\n";
-  if (!page.flush()) throw tapestry::FileError("write_html", "cannot write '" + path + "'");
+  tapestry::save_text(
+      path, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
+                "</title>\n<style>\n" + std::string(style) + "</style></head><body>\n<h1>" + title +
+                "</h1>\n" + body + "</body></html>\n");
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::detail {
 namespace {
@@ -58,7 +59,7 @@ std::vector<double> checked(const char* op, std::vector<double> log_probs) {
   for (std::size_t token = 0; token < log_probs.size(); ++token)
     if (!(log_probs[token] <= rounding))
       throw ArgumentError(op, "the log-probability of token " + std::to_string(token) + " is " +
-                                  std::to_string(log_probs[token]) +
+                                  fixed_text(log_probs[token]) +
                                   " (log_softmax makes log-probabilities of logits)");
   return log_probs;
 }
@@ -91,8 +92,8 @@ Beam::Beam(std::int64_t start, const BeamOptions& options)
     throw ArgumentError(op, "best must lie in [1, width " + std::to_string(options.width) +
                                 "], not " + std::to_string(options.best));
   if (!(options.alpha >= 0 && std::isfinite(options.alpha)))
-    throw ArgumentError(
-        op, "alpha must be finite and not negative, not " + std::to_string(options.alpha));
+    throw ArgumentError(op,
+                        "alpha must be finite and not negative, not " + fixed_text(options.alpha));
 }
 
 double Beam::score(double log_probability, std::size_t length) const {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/ops.hpp"
 
 namespace tapestry::layers {
@@ -11,7 +12,7 @@ namespace tapestry::layers {
 template <class T>
 Dropout<T>::Dropout(double p) : Layer("dropout"), probability_(p) {
   if (!(p >= 0 && p <= 1))
-    throw ArgumentError("dropout", "p must lie in [0, 1], not " + std::to_string(p));
+    throw ArgumentError("dropout", "p must lie in [0, 1], not " + fixed_text(p));
 }
 
 template <class T>

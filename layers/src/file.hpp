@@ -2,13 +2,13 @@
 // Files, with errors that say what the system said.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+
+#include "output_file.hpp"
 
 namespace tapestry::detail {
 
@@ -56,14 +56,11 @@ class InputFile final : public ByteSource {
   std::uint64_t size_ = 0;
 };
 
-/// A file that replaces the one at `path` when it is complete: until `commit` it is a temporary
-/// file in the same folder, and without a commit it is removed. All throw FileError for `op`.
+/// A regular file that replaces the one at `path` when it is complete (see OutputFile): until
+/// `commit` nothing of it is there. All throw FileError for `op`.
 class AtomicFile {
  public:
   AtomicFile(const char* op, const std::string& path);
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile();
 
   void write(const void* from, std::size_t bytes);
 
@@ -71,14 +68,12 @@ class AtomicFile {
   void commit();
 
  private:
-  [[noreturn]] void fail(const char* what) const;
+  template <class Step>
+  void attempt(const Step& step) const;
 
   const char* op_;
   std::string path_;
-  std::string target_;                 // `path`, or what it links to
-  std::string temporary_;              // empty once it is renamed
-  std::optional<mode_t> permissions_;  // of the file that is replaced
-  int descriptor_ = -1;
+  std::optional<OutputFile> file_;
 };
 
 }  // namespace tapestry::detail

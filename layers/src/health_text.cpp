@@ -1,35 +1,28 @@
 // SPDX-License-Identifier: MIT
 // A health report in words and numbers.
-#include <array>
-#include <cerrno>
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
 #include <ostream>
 #include <system_error>
 
-#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/autodiff/utf8.hpp"
 #include "tapestry/layers/health.hpp"
 #include "text_file.hpp"
 
 namespace tapestry {
 namespace {
 
-using detail::plain_number;
-
-/// `x` with three digits, right-aligned; a dash where there is none.
-std::string cell(double x, int width, const char* unit = "") {
-  std::array<char, 32> text{};
-  if (std::isnan(x))
-    std::snprintf(text.data(), text.size(), "%*s%s", width, "-", *unit ? " " : "");
-  else
-    std::snprintf(text.data(), text.size(), "%*.3g%s", width, x, unit);
-  return text.data();
+std::string left(std::string text, std::size_t width) {
+  const std::size_t used = utf8::count(text);
+  return text.append(width - std::min(width, used), ' ');
 }
 
-std::string left(std::string text, std::size_t width) {
-  if (text.size() < width) text.resize(width, ' ');
-  return text;
+/// `x` with three digits, right-aligned; a dash where there is none.
+std::string cell(double x, std::size_t width, const std::string& unit = "") {
+  const std::string text = std::isnan(x) ? "-" : number_text(x, 3);
+  return std::string(width - std::min(width, text.size()), ' ') + text +
+         (std::isnan(x) ? std::string(unit.size(), ' ') : unit);
 }
 
 std::string direction_of(const ValueHealth& value) {
@@ -37,7 +30,7 @@ std::string direction_of(const ValueHealth& value) {
 }
 
 /// Numbers in a CSV file: empty where there is none.
-std::string field(double x) { return std::isnan(x) ? "" : plain_number(x); }
+std::string field(double x) { return std::isnan(x) ? "" : exact_text(x); }
 
 /// Quotes a name that would upset the columns.
 std::string csv_text(const std::string& text) {
@@ -47,40 +40,42 @@ std::string csv_text(const std::string& text) {
   return result + "\"";
 }
 
-void print_value(std::ostream& out, const ValueHealth& value) {
+std::string line_of(const ValueHealth& value) {
   const StepHealth none{.norm = std::nan("")};
   const StepHealth& first = value.steps.empty() ? none : value.steps.front();
   const StepHealth& last = value.steps.empty() ? none : value.steps.back();
   const std::string place = "layer " + std::to_string(value.layer) +
                             (value.direction == layers::Direction::reverse ? " reverse " : " ") +
                             value.name;
-  out << left(place, 18) << cell(first.norm, 9) << cell(last.norm, 9)
-      << cell(first.gradient_norm, 10) << cell(last.gradient_norm, 10)
-      << cell(100 * value.low, 7, "%") << cell(100 * value.high, 7, "%");
-  out << left("", 4) << value.dead << '/' << value.units << '\n';
+  return left(place, 18) + cell(first.norm, 9) + cell(last.norm, 9) +
+         cell(first.gradient_norm, 10) + cell(last.gradient_norm, 10) +
+         cell(100 * value.low, 7, "%") + cell(100 * value.high, 7, "%") + left("", 4) +
+         std::to_string(value.dead) + '/' + std::to_string(value.units) + '\n';
 }
 
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const HealthReport& report) {
-  out << left(report.layer, 18)
-      << "norm: first    last grad: first   last    low    high    dead\n";
-  for (const ValueHealth& value : report.values) print_value(out, value);
+  std::string text =
+      left(report.layer, 18) + "norm: first    last grad: first   last    low    high    dead\n";
+  for (const ValueHealth& value : report.values) text += line_of(value);
   std::size_t width = 18;
   for (const ParameterHealth& parameter : report.parameters)
-    width = std::max(width, parameter.name.size() + 1);
-  out << left("parameter", width) << "     norm      grad  update/weight\n";
+    width = std::max(width, utf8::count(parameter.name) + 1);
+  text += left("parameter", width) + "     norm      grad  update/weight\n";
   for (const ParameterHealth& parameter : report.parameters) {
-    out << left(parameter.name, width) << cell(parameter.norm, 9)
-        << cell(parameter.gradient_norm, 10) << cell(parameter.update_ratio, 15);
-    if (parameter.not_finite > 0) out << "  " << parameter.not_finite << " not finite";
-    out << '\n';
+    text += left(utf8::shown(parameter.name), width) + cell(parameter.norm, 9) +
+            cell(parameter.gradient_norm, 10) + cell(parameter.update_ratio, 15);
+    if (parameter.not_finite > 0)
+      text += "  " + std::to_string(parameter.not_finite) + " not finite";
+    text += '\n';
   }
-  return out;
+  return out << text;
 }
 
 void append_csv(const HealthReport& report, const std::filesystem::path& path,
                 std::uint64_t training_step) {
+  detail::check_ending("append_csv", path, detail::FileKind::csv);
   std::error_code ignored;
   const bool fresh =
       !std::filesystem::exists(path, ignored) || (std::filesystem::is_regular_file(path, ignored) &&
@@ -93,20 +88,14 @@ void append_csv(const HealthReport& report, const std::filesystem::path& path,
   const std::string begin = std::to_string(training_step) + ',';
   for (const ValueHealth& value : report.values)
     for (const StepHealth& step : value.steps)
-      text += begin + "value," + value.name + ',' + std::to_string(value.layer) + ',' +
+      text += begin + "value," + csv_text(value.name) + ',' + std::to_string(value.layer) + ',' +
               direction_of(value) + ',' + std::to_string(step.time) + ',' + field(step.norm) + ',' +
               field(step.gradient_norm) + ',' + field(step.low) + ',' + field(step.high) + ',' +
               std::to_string(value.dead) + ",\n";
   for (const ParameterHealth& parameter : report.parameters)
     text += begin + "parameter," + csv_text(parameter.name) + ",,,," + field(parameter.norm) + ',' +
             field(parameter.gradient_norm) + ",,,," + field(parameter.update_ratio) + '\n';
-  errno = 0;
-  std::ofstream file(path, std::ios::binary | std::ios::app);
-  file << text;
-  file.close();
-  if (!file)
-    throw FileError("append_csv", "cannot write '" + path.string() + "': " +
-                                      std::generic_category().message(errno != 0 ? errno : EIO));
+  detail::append_text("append_csv", path, text);
 }
 
 }  // namespace tapestry

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <utility>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/random.hpp"
 #include "tapestry/layers/init.hpp"
 
@@ -114,11 +114,8 @@ Call parsed(std::string_view text) {
 }
 
 std::optional<double> as_number(std::string_view text) {
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || stopped != end || !std::isfinite(number)) return std::nullopt;
-  return number;
+  const auto number = number_from<double>(text);
+  return number && std::isfinite(*number) ? number : std::nullopt;
 }
 
 double gain(std::string_view text) {

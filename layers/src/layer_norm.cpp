@@ -5,6 +5,7 @@
 #include <string>
 
 #include "check.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/layers/init.hpp"
 
@@ -16,7 +17,7 @@ LayerNorm<T>::LayerNorm(std::size_t size, LayerNormOptions options)
   check_size("layer_norm", "size", size);
   if (!(options.epsilon >= 0 && std::isfinite(options.epsilon)))
     throw ArgumentError("layer_norm", "epsilon must be finite and not negative, not " +
-                                          std::to_string(options.epsilon));
+                                          fixed_text(options.epsilon));
   if (!options.affine) return;
   weight_ = Parameter<T>(constant<T>({size}, 1), "weight");
   bias_ = Parameter<T>(constant<T>({size}, 0), "bias");

@@ -12,6 +12,7 @@
 #include "other_format.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tensors.hpp"
+#include "text_file.hpp"
 #include "zip.hpp"
 
 namespace tapestry::detail {
@@ -159,6 +160,7 @@ void read_parts(const SavedParts& parts, const ByteSource& file, const std::stri
 }  // namespace
 
 void write_npz(const SavedParts& parts, const std::string& path) {
+  check_ending(save_op, path, FileKind::npz);
   check_names(save_op, parts);
   std::vector<ZipFile> files;
   for (const auto& part : parts) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "check.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/layers/init.hpp"
 #include "tapestry/layers/recurrent.hpp"
 
@@ -14,8 +15,7 @@ namespace {
 
 void check_rate(const char* kind, const char* what, double rate) {
   if (!(rate >= 0 && rate <= 1))
-    throw ArgumentError(kind,
-                        std::string(what) + " must lie in [0, 1], not " + std::to_string(rate));
+    throw ArgumentError(kind, std::string(what) + " must lie in [0, 1], not " + fixed_text(rate));
 }
 
 void check_options(const char* kind, const RecurrentOptions& options) {

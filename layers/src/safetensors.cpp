@@ -13,6 +13,7 @@
 #include "other_format.hpp"
 #include "safetensors_header.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "text_file.hpp"
 
 namespace tapestry {
 namespace detail {
@@ -124,6 +125,7 @@ void read_parts(const SavedParts& parts, const ByteSource& file, const std::stri
 }  // namespace
 
 void write_safetensors(const SavedParts& parts, const std::string& path, const Metadata& metadata) {
+  check_ending("save", path, FileKind::safetensors);
   check_names("save", parts);
   const std::string header = make_header(parts, metadata);
   const std::uint64_t length = header.size();

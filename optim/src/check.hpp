@@ -16,9 +16,6 @@ void check_not_negative(const char* op, std::string_view name, double value);
 /// Throws ArgumentError "[op] name must be in [0, 1), got value" when it is not.
 void check_below_one(const char* op, std::string_view name, double value);
 
-/// "2.5", "nan", "-inf".
-[[nodiscard]] std::string text_of(double value);
-
 /// The parameter's name in quotes, or its position in the list when it has none.
 template <class T>
 [[nodiscard]] std::string label_of(const Parameter<T>& parameter, std::size_t position) {

@@ -10,6 +10,7 @@
 #include "for_parts.hpp"
 #include "kernels/update_kernels.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::optim {
 namespace {
@@ -38,7 +39,7 @@ double sum_of_squares(const Array<T>& values) {
 
 template <class T>
 [[noreturn]] void throw_nonfinite(const ParameterList<T>& parameters, double norm) {
-  const std::string text = "the norm of the gradients is " + text_of(norm);
+  const std::string text = "the norm of the gradients is " + number_text(norm);
   for (std::size_t i = 0; i < parameters.size(); ++i)
     if (is_trained(*parameters[i]) && !std::isfinite(sum_of_squares(parameters[i]->grad())))
       throw GradientError(op, text + ", first in that of " + label_of(*parameters[i], i));
@@ -50,7 +51,7 @@ template <class T>
 template <class T>
 double clip_grad_norm(const ParameterList<T>& parameters, double max_norm, ClipOptions options) {
   if (!(max_norm >= 0))
-    throw ArgumentError(op, "max_norm must not be negative or NaN, got " + text_of(max_norm));
+    throw ArgumentError(op, "max_norm must not be negative or NaN, got " + number_text(max_norm));
   double sum = 0;
   for (const Parameter<T>* parameter : parameters)
     if (is_trained(*parameter)) sum += sum_of_squares(parameter->grad());

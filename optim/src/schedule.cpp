@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::optim {
 namespace {
@@ -109,10 +110,10 @@ void LRScheduler<T>::set_rates(std::uint64_t step) {
   const double factor = schedule_(step);
   for (const detail::LearningRate& initial : initial_)
     if (!is_rate(factor) || !is_rate(initial.value * factor))
-      throw ArgumentError("LRScheduler", "the schedule gives the factor " + text_of(factor) +
+      throw ArgumentError("LRScheduler", "the schedule gives the factor " + number_text(factor) +
                                              " for step " + std::to_string(step) +
                                              ", which makes no learning rate of " +
-                                             text_of(initial.value));
+                                             number_text(initial.value));
   for (std::size_t g = 0; g < initial_.size(); ++g)
     optimizer.set_learning_rate(g, initial_[g].value * factor);
 }

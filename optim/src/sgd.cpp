@@ -5,6 +5,7 @@
 #include "for_parts.hpp"
 #include "kernels/update_kernels.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::optim {
 namespace {
@@ -16,8 +17,8 @@ void check(const SGDOptions& options) {
   check_not_negative(op, "dampening", options.dampening);
   if (options.nesterov && (options.momentum == 0 || options.dampening != 0))
     throw ArgumentError(op, "nesterov needs momentum and no dampening, got momentum " +
-                                text_of(options.momentum) + " and dampening " +
-                                text_of(options.dampening));
+                                number_text(options.momentum) + " and dampening " +
+                                number_text(options.dampening));
 }
 
 std::vector<const char*> memories(const SGDOptions& options) {

@@ -19,6 +19,7 @@ void to_dot(std::ostream& out, const Graph& graph, const DotOptions& options) {
 }
 
 void save_dot(const Graph& graph, const std::filesystem::path& path, const DotOptions& options) {
+  detail::check_ending("save_dot", path, detail::FileKind::dot);
   detail::write_text("save_dot", path, to_dot(graph, options));
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dot/buses.hpp"
 #include "dot/guides.hpp"
 
 namespace tapestry::detail {
@@ -34,6 +35,7 @@ class Builder {
                             (options_.direction == DotDirection::automatic && recurrent);
     add_guides(graph_, drawing_);
     add_arrows_back();
+    add_buses(graph_, drawing_);
     return std::move(drawing_);
   }
 

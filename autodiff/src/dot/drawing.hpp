@@ -35,8 +35,19 @@ struct Arrow {
   std::uint32_t output = 0;  // which of the values in the box `from`
   std::uint32_t slot = 0;
   ArrowKind kind = ArrowKind::plain;
-  bool again = false;  // not the first use of a shared leaf
-  bool back = false;   // to the next of the steps that are rolled up in one
+  bool again = false;              // not the first use of a shared leaf
+  bool back = false;               // to the next of the steps that are rolled up in one
+  std::uint32_t joint = no_joint;  // of the bus that it is a part of
+
+  static constexpr std::uint32_t no_joint = std::numeric_limits<std::uint32_t>::max();
+};
+
+/// A point of a bus, the line that stands for long arrows to one box, or from one.
+struct Joint {
+  std::uint32_t arrow = 0;  // the first that meets the bus here
+  std::uint32_t bus = 0;    // the joints of a bus follow one another
+  std::uint32_t scope = 0;  // the cluster it is in
+  bool into = false;        // the bus leads to the box
 };
 
 /// Tells the layout that a box comes after another; not to be seen.
@@ -49,6 +60,7 @@ struct Drawing {
   std::vector<Box> boxes;     // in the order of the tape
   std::vector<Arrow> arrows;  // by the box they end at
   std::vector<Guide> guides;
+  std::vector<Joint> joints;
   std::vector<Roll> rolls;
   std::size_t left_out = 0;  // boxes that did not fit
   bool to_the_right = false;

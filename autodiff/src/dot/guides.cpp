@@ -7,6 +7,8 @@
 namespace tapestry::detail {
 namespace {
 
+constexpr std::size_t most_guides = 64;  // from one step to the next
+
 /// The boxes of a time step where it begins and ends.
 struct StepEnds {
   std::uint32_t scope = 0;
@@ -61,9 +63,15 @@ bool in_order(const Graph& graph, const Drawing& drawing, const std::vector<Step
 void add_step_guides(const Graph& graph, Drawing& drawing) {
   for (const auto& [scope, steps] : find_loops(graph, drawing)) {
     if (!in_order(graph, drawing, steps)) continue;
-    for (std::size_t k = 1; k < steps.size(); ++k)
-      for (const std::uint32_t from : steps[k - 1].last)
-        for (const std::uint32_t to : steps[k].first) drawing.guides.push_back({from, to});
+    for (std::size_t k = 1; k < steps.size(); ++k) {
+      const auto& last = steps[k - 1].last;
+      const auto& first = steps[k].first;
+      const bool all = last.size() * first.size() <= most_guides;
+      for (const std::uint32_t from : last)
+        for (const std::uint32_t to : first)
+          if (all || from == last.front() || to == first.front())
+            drawing.guides.push_back({from, to});
+    }
   }
 }
 

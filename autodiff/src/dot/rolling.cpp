@@ -67,7 +67,9 @@ class Finder {
     for (const auto& [parent, steps] : loops) {
       std::size_t first = 0;
       for (std::size_t k = 1; k <= steps.size(); ++k) {
-        if (k < steps.size() && same(steps_[steps[k - 1]], steps_[steps[k]])) continue;
+        if (k < steps.size() && same(steps_[steps[k - 1]], steps_[steps[k]]) &&
+            reads_one_step_back(steps[k], steps[k - 1]))
+          continue;
         if (k - first >= shortest_roll) roll(std::span(steps).subspan(first, k - first));
         first = k;
       }
@@ -93,6 +95,20 @@ class Finder {
       for (std::size_t j = 0; j < from_a.size(); ++j)
         if (!same_source(a.scope, from_a[j].from, from_b[j].from, shift)) return false;
     }
+    return true;
+  }
+
+  /// Whether all that a step takes of its own loop is from the step before, and all of another loop
+  /// from one step there: one arrow, from one step to the next, can then stand for it.
+  [[nodiscard]] bool reads_one_step_back(std::uint32_t step, std::uint32_t before) const {
+    std::map<std::uint32_t, std::uint32_t> sources;  // the step of each other loop
+    for (const std::uint32_t node : steps_[step].nodes)
+      for (const GraphEdge& edge : graph_.inputs(node)) {
+        const std::uint32_t from = places_[edge.from].step;
+        if (from == outside || from == step || from == before) continue;
+        if (scope(from).parent == scope(step).parent) return false;
+        if (sources.try_emplace(scope(from).parent, from).first->second != from) return false;
+      }
     return true;
   }
 

@@ -32,7 +32,7 @@ struct Rolling {
 
 /// Finds runs of at least three steps. Steps are the same if their nodes are, one by one, apart
 /// from numbers in names and positions of slices, and take their inputs from places that move on
-/// with the step.
+/// with the step: the step before, or one step of another loop.
 [[nodiscard]] Rolling roll_steps(const Graph& graph);
 
 /// What a roll adds to the label of its step: " … 48  ⟳ ×48"; empty for other scopes.

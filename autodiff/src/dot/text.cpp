@@ -3,16 +3,17 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
-#include <cstdint>
 #include <utility>
+
+#include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/autodiff/utf8.hpp"
 
 namespace tapestry::detail {
 namespace {
 
-constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view ellipsis = "…";
+constexpr std::size_t longest_string = 1'000;  // Graphviz reads at most 16,384 bytes in one piece
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 16> symbols{{
     {"add", "+"},
@@ -36,33 +37,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> symbols{
 // Ops with a number in place of an operand, whose attributes read as the formula: "* 0.5".
 constexpr std::array<std::string_view, 5> scalar_ops{
     "add_scalar", "subtract_from_scalar", "multiply_scalar", "divide_by_scalar", "divide_scalar"};
-
-/// The length of the UTF-8 sequence at the start of `text` if it is a character that XML allows,
-/// else 0.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7F ? 1 : 0;
-  const std::size_t length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
-  if (byte(0) < 0xC2 || byte(0) > 0xF4 || text.size() < length) return 0;
-  std::uint32_t code = byte(0) & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte(i) & 0x3Fu);
-  }
-  constexpr std::array<std::uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  const bool control = code < 0xA0 || code == 0xFFFE || code == 0xFFFF;
-  return code < least[length] || code > 0x10FFFF || surrogate || control ? 0 : length;
-}
-
-/// Takes the first character off `text`, with what cannot be drawn replaced.
-std::string_view next_character(std::string_view& text) {
-  const std::size_t length = character_length(text);
-  const std::string_view character = text.substr(0, length);
-  const bool space = text[0] == '\n' || text[0] == '\r' || text[0] == '\t';
-  text.remove_prefix(length == 0 ? 1 : length);
-  return length > 0 ? character : space ? std::string_view(" ") : replacement;
-}
 
 /// What stands for a character that has a meaning of its own in labels. These are XML in which
 /// Graphviz replaces \\N and the like.
@@ -121,15 +95,19 @@ std::string html(std::string_view text, std::size_t max_length) {
   std::string result;
   for (std::size_t n = 0; !text.empty(); ++n) {
     if (n == max_length) return result.append(ellipsis);
-    result += entity(next_character(text));
+    result += entity(utf8::take_shown(text));
   }
   return result;
 }
 
 std::string dot_string(std::string_view text) {
   std::string result = "\"";
-  while (!text.empty()) {
-    const std::string_view character = entity(next_character(text));
+  for (std::size_t n = 0; !text.empty(); ++n) {
+    if (n == longest_string) {
+      result += ellipsis;
+      break;
+    }
+    const std::string_view character = entity(utf8::take_shown(text));
     if (character.front() == '\\') result += character;  // for the string, besides the label
     result += character;
   }
@@ -141,10 +119,7 @@ std::string short_number(double x, int digits) {
   if (std::isinf(x)) return x > 0 ? "∞" : "−∞";
   const double size = std::abs(x);
   for (double limit = std::pow(10, digits); limit <= size && limit < 1e6; limit *= 10) ++digits;
-  std::array<char, 32> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x,
-                                 std::chars_format::general, digits);
-  std::string text(buffer.data(), end.ptr);
+  std::string text = number_text(x, digits);
   if (const std::size_t e = text.find('e'); e != std::string::npos) {
     const bool small = text[e + 1] == '-';
     text.replace(e + 1, text.find_first_not_of("+-0", e + 1) - e - 1, small ? "−" : "");

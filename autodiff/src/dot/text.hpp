@@ -14,7 +14,8 @@ namespace tapestry::detail {
 /// printable becomes U+FFFD, and texts beyond `max_length` characters end in an ellipsis.
 [[nodiscard]] std::string html(std::string_view text, std::size_t max_length = 48);
 
-/// Text as a string of DOT, in its quotes, safe in attributes that interpret \N or &amp; as well.
+/// Text as a string of DOT, in its quotes, safe in attributes that interpret \N or &amp; as well;
+/// long texts end in an ellipsis.
 [[nodiscard]] std::string dot_string(std::string_view text);
 
 /// A number with at most `digits` digits: "0.25", "−1.5e−7".

@@ -14,6 +14,7 @@
 #include "dot/guides.hpp"
 #include "dot/label.hpp"
 #include "dot/text.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry::detail {
 namespace {
@@ -50,7 +51,9 @@ constexpr std::string_view step_style =
     "fillcolor=\"#FCFDFE\", color=\"#C3CDD8\", margin=7, fontsize=10";
 
 constexpr std::string_view recurrent_style = "color=\"#1F6FA8\", penwidth=1.7, weight=1";
-constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8";
+constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8, weight=1";
+constexpr std::string_view shared_again_style =
+    "style=dashed, color=\"#B99B55\", penwidth=0.8, weight=0";
 
 constexpr std::string_view faded_box =
     "fillcolor=\"#FBFCFD\", color=\"#D5DBE1\", fontcolor=\"#A3AEBA\"";
@@ -108,6 +111,7 @@ class Writer {
     for (std::uint32_t s = 1; s < clusters_.size(); ++s)
       if (clusters_[s].used) clusters_[graph_.scopes()[s].parent].inner.push_back(s);
     for (const Arrow& arrow : drawing_.arrows) add_edge(arrow.from, arrow.to, arrow_line(arrow));
+    add_joints();
     for (const Guide& guide : drawing_.guides)
       add_edge(guide.from, guide.to,
                id(guide.from) + " -> " + id(guide.to) + " [style=invis, weight=0]");
@@ -128,6 +132,32 @@ class Writer {
         left_in_[drawn_[box.scope]] =
             std::max(left_in_[drawn_[box.scope]], depth[box.scope] - deepest);
   }
+
+  /// The points of each bus, and the line through them to its box or from it.
+  void add_joints() {
+    const auto& joints = drawing_.joints;
+    for (std::uint32_t j = 0; j < joints.size(); ++j) {
+      const Arrow& arrow = drawing_.arrows[joints[j].arrow];
+      Cluster& cluster = clusters_[drawn_[joints[j].scope]];
+      cluster.nodes.push_back(joint(j) + " [shape=point, width=0.03, tooltip=\"\"]");
+      cluster.used = true;
+      const bool first = j == 0 || joints[j - 1].bus != joints[j].bus;
+      const bool last = j + 1 == joints.size() || joints[j + 1].bus != joints[j].bus;
+      const std::string_view style = kind_style(arrow);
+      const std::string head = std::string("arrowhead=none") + (style.empty() ? "" : ", ");
+      if (!first)
+        cluster.edges.push_back(joint(j - 1) + " -> " + joint(j) + " [" + head +
+                                std::string(style) + "]");
+      else if (!joints[j].into)
+        cluster.edges.push_back(source(arrow) + " -> " + joint(j) + " [" + head +
+                                std::string(style) + "]");
+      if (last && joints[j].into)
+        cluster.edges.push_back(joint(j) + " -> " + id(arrow.to) +
+                                (style.empty() ? "" : " [" + std::string(style) + "]"));
+    }
+  }
+
+  static std::string joint(std::uint32_t j) { return "joint" + std::to_string(j); }
 
   void add_edge(std::uint32_t from, std::uint32_t to, std::string text) {
     const std::uint32_t scope =
@@ -185,15 +215,8 @@ class Writer {
     if (mark.faded) text.append(", ").append(faded);
     if (!mark.fill.empty()) text += ", fillcolor=" + dot_string(mark.fill);
     if (!mark.color.empty()) text += ", color=" + dot_string(mark.color);
-    if (mark.width > 0) text += ", penwidth=" + decimal(mark.width);
+    if (mark.width > 0) text += ", penwidth=" + fixed_text(mark.width, 2);
     return text;
-  }
-
-  /// At most two decimals, whatever the locale.
-  static std::string decimal(double x) {
-    const auto hundredths = std::llround(x * 100);
-    const std::string part = std::to_string(hundredths % 100 + 100).substr(1);
-    return std::to_string(hundredths / 100) + '.' + part;
   }
 
   [[nodiscard]] std::string_view role_style(const Box& box) const {
@@ -213,19 +236,14 @@ class Writer {
   }
 
   [[nodiscard]] std::string arrow_line(const Arrow& arrow) const {
-    const Box& from = drawing_.boxes[arrow.from];
-    std::string text = id(arrow.from);
-    if (from.count > 1)
-      text += ":o" + std::to_string(graph_[from.node + arrow.output].output) +
-              (drawing_.to_the_right ? ":e" : ":s");
-    text += " -> " + id(arrow.to);
-    std::string style;
-    if (arrow.kind == ArrowKind::recurrent)
-      style = std::string(recurrent_style) + (arrow.back ? ", constraint=false" : "");
-    else if (arrow.kind == ArrowKind::shared)
-      style = std::string(shared_style) + (arrow.again ? ", weight=0" : ", weight=1");
-    else if (enters_step(arrow))
-      style = "weight=1";
+    const bool joined = arrow.joint != Arrow::no_joint;
+    const bool into = joined && drawing_.joints[arrow.joint].into;
+    const std::string text = (joined && !into ? joint(arrow.joint) : source(arrow)) + " -> " +
+                             (into ? joint(arrow.joint) : id(arrow.to));
+    std::string style(kind_style(arrow));
+    if (arrow.kind == ArrowKind::recurrent && arrow.back) style += ", constraint=false";
+    if (arrow.kind == ArrowKind::plain && enters_step(arrow)) style = "weight=1";
+    if (into) style += std::string(style.empty() ? "" : ", ") + "arrowhead=none";
     const std::string_view op = graph_[drawing_.boxes[arrow.to].node].op;
     if (arrow.slot == 1 && (op == "subtract" || op == "divide"))  // tells the operands apart
       style += std::string(style.empty() ? "" : ", ") +
@@ -235,6 +253,20 @@ class Writer {
     if (!mark.note.empty()) marks += ", label=<" + html(mark.note) + ">";
     if (style.empty() && !marks.empty()) marks.erase(0, 2);
     return style.empty() && marks.empty() ? text : text + " [" + style + marks + "]";
+  }
+
+  /// Where an arrow begins: at a box, or at one of the outputs in it.
+  [[nodiscard]] std::string source(const Arrow& arrow) const {
+    const Box& from = drawing_.boxes[arrow.from];
+    if (from.count < 2) return id(arrow.from);
+    return id(arrow.from) + ":o" + std::to_string(graph_[from.node + arrow.output].output) +
+           (drawing_.to_the_right ? ":e" : ":s");
+  }
+
+  static std::string_view kind_style(const Arrow& arrow) {
+    if (arrow.kind == ArrowKind::recurrent) return recurrent_style;
+    if (arrow.kind == ArrowKind::shared) return arrow.again ? shared_again_style : shared_style;
+    return {};
   }
 
   /// Such arrows are long and may bend; the shorter the others, the better.

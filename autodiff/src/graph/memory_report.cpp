@@ -2,12 +2,15 @@
 #include "tapestry/autodiff/memory_report.hpp"
 
 #include <algorithm>
-#include <iomanip>
+#include <array>
 #include <ostream>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/autodiff/utf8.hpp"
 
 namespace tapestry {
 namespace {
@@ -55,24 +58,31 @@ class Rows {
   std::unordered_map<std::string, std::size_t> positions_;
 };
 
-void write_row(std::ostream& out, const MemoryRow& row, std::size_t width) {
-  const auto kib = [&](std::size_t bytes) {
-    out << std::setw(12) << static_cast<double>(bytes) / 1024;
-  };
-  out << std::left << std::setw(static_cast<int>(width)) << row.name << std::right << std::setw(10)
-      << row.count;
-  kib(row.values);
-  kib(row.gradients);
-  kib(row.total());
-  out << '\n';
+std::string kib(std::size_t bytes) { return fixed_text(static_cast<double>(bytes) / 1024, 1); }
+
+std::string space_for(const std::string& text, std::size_t width) {
+  const std::size_t used = utf8::count(text);
+  return std::string(width - std::min(width, used), ' ');
 }
 
-void write_table(std::ostream& out, std::string_view title, const std::vector<MemoryRow>& rows,
-                 std::size_t width) {
-  out << std::left << std::setw(static_cast<int>(width)) << title << std::right << std::setw(10)
-      << "count" << std::setw(12) << "values" << std::setw(12) << "gradients" << std::setw(12)
-      << "KiB" << '\n';
-  for (const MemoryRow& row : rows) write_row(out, row, width);
+/// The first column to the left, the others, numbers, to the right.
+std::string line_of(const std::array<std::string, 5>& cells, std::size_t width) {
+  std::string line = cells[0] + space_for(cells[0], width);
+  for (std::size_t k = 1; k < cells.size(); ++k)
+    line += space_for(cells[k], k == 1 ? 10 : 12) + cells[k];
+  return line + '\n';
+}
+
+std::string line_of(const MemoryRow& row, std::size_t width) {
+  return line_of({utf8::shown(row.name), std::to_string(row.count), kib(row.values),
+                  kib(row.gradients), kib(row.total())},
+                 width);
+}
+
+std::string table_of(const char* title, const std::vector<MemoryRow>& rows, std::size_t width) {
+  std::string text = line_of({title, "count", "values", "gradients", "KiB"}, width);
+  for (const MemoryRow& row : rows) text += line_of(row, width);
+  return text + '\n';
 }
 
 }  // namespace
@@ -111,21 +121,10 @@ MemoryReport memory_report(const Tape<T>& tape, MemoryReportOptions options) {
 std::ostream& operator<<(std::ostream& out, const MemoryReport& report) {
   std::size_t width = 16;
   for (const auto* rows : {&report.by_op, &report.by_scope})
-    for (const MemoryRow& row : *rows) width = std::max(width, row.name.size());
-  const auto flags = out.flags();
-  const auto precision = out.precision(1);
-  out << std::fixed;
-  write_table(out, "op", report.by_op, width);
-  out << '\n';
-  write_table(out, "scope", report.by_scope, width);
-  out << '\n';
-  write_row(out, report.all, width);
-  const auto kib = [](std::size_t bytes) { return static_cast<double>(bytes) / 1024; };
-  out << "ops and rounding " << kib(report.other) << ", peak " << kib(report.peak) << ", reserved "
-      << kib(report.reserved) << " KiB\n";
-  out.precision(precision);
-  out.flags(flags);
-  return out;
+    for (const MemoryRow& row : *rows) width = std::max(width, utf8::count(row.name));
+  return out << table_of("op", report.by_op, width) + table_of("scope", report.by_scope, width) +
+                    line_of(report.all, width) + "ops and rounding " + kib(report.other) +
+                    ", peak " + kib(report.peak) + ", reserved " + kib(report.reserved) + " KiB\n";
 }
 
 template MemoryReport memory_report(const Tape<float>&, MemoryReportOptions);

@@ -52,7 +52,7 @@ struct Elu {
   auto backward(const auto& g, const auto&, const auto& x) const {
     return where(x > 0.0, g, g * (a * exp(where(x >= 0.0, 0.0, x))));  // NaN stays
   }
-  [[nodiscard]] std::string attributes() const { return "alpha=" + detail::number(a); }
+  [[nodiscard]] std::string attributes() const { return "alpha=" + number_text(a); }
 };
 
 struct LeakyRelu {
@@ -64,7 +64,7 @@ struct LeakyRelu {
   auto backward(const auto& g, const auto&, const auto& x) const {
     return where(x > 0.0, g, s * g);
   }
-  [[nodiscard]] std::string attributes() const { return "slope=" + detail::number(s); }
+  [[nodiscard]] std::string attributes() const { return "slope=" + number_text(s); }
 };
 
 struct HardTanh {

@@ -66,7 +66,7 @@ struct AddScalar {
   double c;
   auto forward(const auto& x) const { return x + c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g; }
-  [[nodiscard]] std::string attributes() const { return "+ " + detail::number(c); }
+  [[nodiscard]] std::string attributes() const { return "+ " + number_text(c); }
 };
 
 struct SubtractFromScalar {
@@ -76,7 +76,7 @@ struct SubtractFromScalar {
   double c;
   auto forward(const auto& x) const { return c - x; }
   auto backward(const auto& g, const auto&, const auto&) const { return -g; }
-  [[nodiscard]] std::string attributes() const { return detail::number(c) + " -"; }
+  [[nodiscard]] std::string attributes() const { return number_text(c) + " -"; }
 };
 
 struct MultiplyScalar {
@@ -86,7 +86,7 @@ struct MultiplyScalar {
   double c;
   auto forward(const auto& x) const { return x * c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g * c; }
-  [[nodiscard]] std::string attributes() const { return "* " + detail::number(c); }
+  [[nodiscard]] std::string attributes() const { return "* " + number_text(c); }
 };
 
 struct DivideByScalar {
@@ -96,7 +96,7 @@ struct DivideByScalar {
   double c;
   auto forward(const auto& x) const { return x / c; }
   auto backward(const auto& g, const auto&, const auto&) const { return g / c; }
-  [[nodiscard]] std::string attributes() const { return "/ " + detail::number(c); }
+  [[nodiscard]] std::string attributes() const { return "/ " + number_text(c); }
 };
 
 struct DivideScalar {
@@ -105,7 +105,7 @@ struct DivideScalar {
   double c;
   auto forward(const auto& x) const { return c / x; }
   auto backward(const auto& g, const auto& y, const auto& x) const { return -(g * y / x); }
-  [[nodiscard]] std::string attributes() const { return detail::number(c) + " /"; }
+  [[nodiscard]] std::string attributes() const { return number_text(c) + " /"; }
 };
 
 }  // namespace

@@ -71,7 +71,7 @@ struct MaskedFill {
   auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& m) const {
     return where(m, 0.0, g);
   }
-  [[nodiscard]] std::string attributes() const { return "value=" + detail::number(v); }
+  [[nodiscard]] std::string attributes() const { return "value=" + number_text(v); }
 };
 
 }  // namespace

@@ -191,7 +191,7 @@ Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targ
   return detail::attempt(state, [&] {
     if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
       throw ArgumentError(
-          op, "label smoothing must lie in [0, 1], not " + detail::number(options.label_smoothing));
+          op, "label smoothing must lie in [0, 1], not " + number_text(options.label_smoothing));
     const T* weight = nullptr;
     if (options.weight) {
       const Shape shape(options.weight->shape());

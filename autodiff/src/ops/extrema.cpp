@@ -59,7 +59,7 @@ struct Clip {
     return where(x < low, 0.0, where(x > high, 0.0, g));
   }
   [[nodiscard]] std::string attributes() const {
-    return "[" + detail::number(low) + ", " + detail::number(high) + "]";
+    return "[" + number_text(low) + ", " + number_text(high) + "]";
   }
 };
 
@@ -105,8 +105,8 @@ template <class T>
 Variable<T> clip(const Variable<T>& x, Number<T> low, Number<T> high) {
   return attempt("clip", x, [&] {
     if (!(low <= high))
-      throw ArgumentError("clip", "the lower bound " + detail::number(low) +
-                                      " is not at most the upper bound " + detail::number(high));
+      throw ArgumentError("clip", "the lower bound " + number_text(low) +
+                                      " is not at most the upper bound " + number_text(high));
     return apply_op(Clip{low, high}, x);
   });
 }

@@ -19,7 +19,7 @@ struct ScaleGradient {
     offset = 0;
     return true;
   }
-  [[nodiscard]] std::string attributes() const { return "factor=" + detail::number(factor); }
+  [[nodiscard]] std::string attributes() const { return "factor=" + number_text(factor); }
 };
 
 }  // namespace

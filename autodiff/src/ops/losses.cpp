@@ -78,7 +78,7 @@ Variable<T> huber_loss(const Variable<T>& x, const Variable<T>& target, HuberOpt
     const T delta = static_cast<T>(options.delta);
     if (!(delta > 0))
       throw ArgumentError("huber_loss",
-                          "delta must be positive, not " + detail::number(options.delta));
+                          "delta must be positive, not " + number_text(options.delta));
     const Variable<T> d = x - target;
     if (std::isinf(delta)) return reduced(square(d) * T(0.5), options.reduction);
     const Variable<T> distance = abs(d);

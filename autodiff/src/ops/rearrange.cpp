@@ -85,7 +85,7 @@ struct Pad {
     return part;
   }
   [[nodiscard]] std::string attributes() const {
-    return "before=" + before.str() + (value == 0 ? "" : " value=" + detail::number(value));
+    return "before=" + before.str() + (value == 0 ? "" : " value=" + number_text(value));
   }
 };
 

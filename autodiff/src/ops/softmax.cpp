@@ -97,7 +97,7 @@ template <class T>
 Variable<T> dropout(const Variable<T>& x, double p, bool training) {
   return detail::attempt("dropout", x, [&] {
     if (!(p >= 0 && p <= 1))
-      throw ArgumentError("dropout", "p must lie in [0, 1], not " + detail::number(p));
+      throw ArgumentError("dropout", "p must lie in [0, 1], not " + number_text(p));
     if (!training || p == 0) return x;
     detail::TapeState<T>& state = x.state("dropout");
     const Shape shape = x.shape();

@@ -2,12 +2,11 @@
 // What the gradient rules of the library's ops are written in.
 #pragma once
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 #include "kernels/simd.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 
@@ -47,19 +46,12 @@ IndexView keep_indices(TapeState<T>& state, const Indices& indices) {
   return {static_cast<const std::int64_t*>(copy), Shape(indices.shape())};
 }
 
-/// A number as attributes show it: at most six digits.
-inline std::string number(double c) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%g", c);
-  return text.data();
-}
-
 /// Throws unless the number is finite as a T; `option` is what the user calls it.
 template <class T>
 void check_finite(const char* op, const char* option, double value) {
   const double kept = static_cast<double>(static_cast<T>(value));
   if (!std::isfinite(kept))
-    throw ArgumentError(op, std::string(option) + " must be finite, not " + number(kept));
+    throw ArgumentError(op, std::string(option) + " must be finite, not " + number_text(kept));
 }
 
 /// An array seen as (outer, axis, inner).

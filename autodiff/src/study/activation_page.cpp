@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/shape.hpp"
 #include "text_file.hpp"
 
@@ -79,7 +80,7 @@ std::string shown(const std::string& token) {
 
 std::string colour(int percent) {
   return std::string("rgba(") + (percent < 0 ? "0,114,178," : "213,94,0,") +
-         detail::plain_number(std::abs(percent) / 100.0) + ")";
+         exact_text(std::abs(percent) / 100.0) + ")";
 }
 
 class Page {
@@ -183,7 +184,7 @@ class Page {
       text_ += "],";
     }
     text_ += "];\nconst scales = [";
-    for (const double scale : scales_) text_ += detail::plain_number(scale) + ',';
+    for (const double scale : scales_) text_ += exact_text(scale) + ',';
     text_ += "];" + std::string(script) + "</script>\n";
   }
 
@@ -206,6 +207,7 @@ std::string activation_html(const std::vector<std::string>& tokens, const Array<
 template <class T>
 void save_activations(const std::vector<std::string>& tokens, const Array<T>& activations,
                       const std::filesystem::path& path, const ActivationPageOptions& options) {
+  detail::check_ending("save_activations", path, detail::FileKind::html);
   detail::write_text("save_activations", path,
                      Page("save_activations", tokens, activations, options).write());
 }

@@ -8,6 +8,7 @@
 #include "study/text.hpp"
 #include "study/view.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
 
@@ -169,7 +170,7 @@ template <class T>
 std::string CrossingSpectrum<T>::str() const {
   std::vector<std::vector<std::string>> rows{{"marked arrows", "norm", "share"}};
   const auto row = [&](std::string name, const Array<T>& term, double part) {
-    rows.push_back({std::move(name), detail::number_text(std::sqrt(inner_product(term, term)), 4),
+    rows.push_back({std::move(name), number_text(std::sqrt(inner_product(term, term)), 4),
                     detail::percent_text(part)});
   };
   for (std::size_t m = 0; m < size(); ++m) row(std::to_string(m), (*this)[m], share(m));

@@ -9,6 +9,7 @@
 #include "study/text.hpp"
 #include "study/view.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
 namespace detail {
@@ -172,16 +173,16 @@ DotOverlay GradientFlow<T>::overlay() const {
     }
     mark.color = std::string(flow < 0 ? detail::negative_color : detail::positive_color);
     mark.width = 0.3 + widest * std::abs(flow) / largest;
-    if (flows.size() <= few) mark.note = detail::number_text(flow, 3);
+    if (flows.size() <= few) mark.note = number_text(flow, 3);
   }
   // Uses of a parameter may share a box, and have no number in common.
   for (std::uint32_t node = 0; node < record.size(); ++node)
     overlay.values[record.id(node)].note =
         record.is_named(node) && record.value(node).role != Role::parameter
-            ? detail::number_text(data_->by_node[node], 3)
+            ? number_text(data_->by_node[node], 3)
             : "";
   overlay.title = "flow of the gradient of " + record.to_label() + " by " + record.from_label() +
-                  ", total " + detail::number_text(data_->total, 4);
+                  ", total " + number_text(data_->total, 4);
   return overlay;
 }
 
@@ -191,10 +192,10 @@ std::string GradientFlow<T>::str() const {
   std::vector<std::vector<std::string>> rows;
   for (std::uint32_t node = 0; node < record.size(); ++node)
     if (record.is_named(node))
-      rows.push_back({record.label(node), detail::number_text(data_->by_node[node]),
+      rows.push_back({record.label(node), number_text(data_->by_node[node], 5),
                       detail::percent_text(data_->by_node[node] / data_->total)});
   return "flow of the gradient of " + record.to_label() + " by " + record.from_label() +
-         ", total " + detail::number_text(data_->total) + '\n' + detail::table(rows);
+         ", total " + number_text(data_->total, 5) + '\n' + detail::table(rows);
 }
 
 template <class T>

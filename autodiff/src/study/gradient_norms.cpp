@@ -11,6 +11,7 @@
 #include "study/view.hpp"
 #include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
 namespace {
@@ -79,11 +80,10 @@ DotOverlay GradientNorms<T>::overlay() const {
     const double strength =
         norm.norm > lowest ? std::log(norm.norm / lowest) / std::log(largest / lowest) : 0.0;
     overlay.values[norm.value.id] = {.fill = detail::shade(strength),
-                                     .note = "‖∇‖ " + detail::number_text(norm.norm, 2)};
+                                     .note = "‖∇‖ " + number_text(norm.norm, 2)};
   }
-  overlay.title = "norms of the gradients of " + of_ + ": darkest " +
-                  detail::number_text(largest, 3) + ", white " + detail::number_text(lowest, 3) +
-                  " or less";
+  overlay.title = "norms of the gradients of " + of_ + ": darkest " + number_text(largest, 3) +
+                  ", white " + number_text(lowest, 3) + " or less";
   return overlay;
 }
 
@@ -91,8 +91,7 @@ template <class T>
 std::string GradientNorms<T>::str() const {
   std::vector<std::vector<std::string>> rows{{"gradient of " + of_ + " by", "norm"}};
   for (std::size_t k = 0; k < norms_.size(); ++k)
-    if (!norms_[k].value.name.empty())
-      rows.push_back({labels_[k], detail::number_text(norms_[k].norm)});
+    if (!norms_[k].value.name.empty()) rows.push_back({labels_[k], number_text(norms_[k].norm, 5)});
   return detail::table(rows);
 }
 

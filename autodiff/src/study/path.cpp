@@ -7,10 +7,10 @@
 #include "study/path_set.hpp"
 #include "study/text.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
 
-using detail::number_text;
 using detail::percent_text;
 
 template <class T>
@@ -74,18 +74,18 @@ std::string Path<T>::formula() const {
     const std::string between = symbols.empty() ? "" : " · ";
     symbols += between + "∂" + names[k + 1] + "/∂" + names[k];
     if (scalar)
-      numbers += between + number_text(set_->weights()[edges_[k]]);
+      numbers += between + number_text(set_->weights()[edges_[k]], 5);
     else
       numbers += between + "(" + std::to_string(set_->record().shape(view.node(edge.to)).size()) +
                  "×" + std::to_string(set_->record().shape(view.node(edge.from)).size()) + ")";
   }
   if (symbols.empty()) symbols = "∂" + names[0] + "/∂" + names[0];
   if (scalar && set_->seed[0] != T{1})
-    numbers =
-        number_text(static_cast<double>(set_->seed[0])) + (numbers.empty() ? "" : " · " + numbers);
+    numbers = number_text(static_cast<double>(set_->seed[0]), 5) +
+              (numbers.empty() ? "" : " · " + numbers);
   const std::string result =
-      scalar ? number_text(contribution.empty() ? 0 : static_cast<double>(contribution[0]))
-             : "norm " + number_text(detail::norm(contribution));
+      scalar ? number_text(contribution.empty() ? 0 : static_cast<double>(contribution[0]), 5)
+             : "norm " + number_text(detail::norm(contribution), 5);
   return symbols + (numbers.empty() || (scalar && edges_.size() == 1) ? "" : " = " + numbers) +
          (scalar ? " = " : ", ") + result;
 }
@@ -164,8 +164,8 @@ namespace {
 /// A number, or the norm of several.
 template <class T>
 std::string size_text(const Array<T>& x) {
-  if (x.size() == 1) return number_text(static_cast<double>(*x.data()));
-  return "norm " + number_text(detail::norm(detail::Numbers<T>(x.data(), x.data() + x.size())));
+  if (x.size() == 1) return number_text(static_cast<double>(*x.data()), 5);
+  return "norm " + number_text(detail::norm(detail::Numbers<T>(x.data(), x.data() + x.size())), 5);
 }
 
 }  // namespace

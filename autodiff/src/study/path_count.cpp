@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 #include <limits>
 #include <ostream>
 #include <ranges>
 
 #include "study/counting.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 
 namespace tapestry {
 namespace {
@@ -39,7 +39,18 @@ PathCount::PathCount(std::vector<std::uint64_t> limbs) : limbs_(std::move(limbs)
   while (!limbs_.empty() && limbs_.back() == 0) limbs_.pop_back();
 }
 
-std::string PathCount::str() const { return integer_of(limbs_).str(); }
+// By hand: what Boost prints depends on the locale.
+std::string PathCount::str() const {
+  constexpr std::uint64_t block = 1'000'000'000'000'000'000;  // 18 digits at a time
+  cpp_int rest = integer_of(limbs_);
+  std::string text;
+  while (rest >= block) {
+    const std::string digits = std::to_string(static_cast<std::uint64_t>(rest % block));
+    text.insert(0, std::string(18 - digits.size(), '0') + digits);
+    rest /= block;
+  }
+  return std::to_string(static_cast<std::uint64_t>(rest)) + text;
+}
 
 std::string PathCount::brief(int digits) const {
   if (*this < PathCount(1'000'000)) return str();
@@ -48,13 +59,12 @@ std::string PathCount::brief(int digits) const {
   double mantissa = std::pow(10.0, log10 - static_cast<double>(exponent));
   if (std::isfinite(static_cast<double>(*this)))
     mantissa = static_cast<double>(*this) / std::pow(10.0, static_cast<double>(exponent));
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits - 1, mantissa);
-  if (std::string_view(text).starts_with("10")) {
+  std::string text = fixed_text(mantissa, digits - 1);
+  if (text.starts_with("10")) {
     ++exponent;
-    std::snprintf(text, sizeof text, "%.*f", digits - 1, mantissa / 10);
+    text = fixed_text(mantissa / 10, digits - 1);
   }
-  return std::string(text) + 'e' + std::to_string(exponent);
+  return text + 'e' + std::to_string(exponent);
 }
 
 std::pair<double, std::int64_t> PathCount::scaled() const {

@@ -6,15 +6,16 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <string_view>
 
 #include "study/program.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/autodiff/utf8.hpp"
 #include "text_file.hpp"
 
 namespace tapestry {
 namespace {
-
-using detail::plain_number;
 
 // After Okabe and Ito, 2008: stay apart for the colour-blind.
 constexpr std::array<const char*, 6> colours{"#0072B2", "#D55E00", "#009E73",
@@ -22,18 +23,35 @@ constexpr std::array<const char*, 6> colours{"#0072B2", "#D55E00", "#009E73",
 
 const char* colour(std::size_t i) { return colours[i % colours.size()]; }
 
-/// Text as a string of gnuplot.
+constexpr std::size_t longest_text = 60;  // what the key has room for
+
+/// "\047" for an apostrophe.
+std::string octal(char c) {
+  const auto digit = [c](int shift) { return static_cast<char>('0' + (c >> shift & 7)); };
+  return {'\\', digit(6), digit(3), digit(0)};
+}
+
+/// Text as a string of gnuplot, long ones with an ellipsis. What may have a meaning to gnuplot is
+/// written by its number: two apostrophes in a row end its other kind of string.
 std::string plain_text(const std::string& text) {
-  std::string result = "'";
-  for (const char c : text) {
-    if (c == '\'') result += '\'';
-    result += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  constexpr std::string_view plain = " .,:;-+=()[]/|<>&!?_*";
+  std::string result = "\"";
+  std::string_view rest = text;
+  for (std::size_t n = 0; !rest.empty(); ++n) {
+    if (n == longest_text) return result + "…\"";
+    const std::string_view character = utf8::take_shown(rest);
+    const char c = character.front();
+    const bool letter = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    if (character.size() > 1 || letter || plain.find(c) != std::string_view::npos)
+      result += character;
+    else
+      result += octal(c);
   }
-  return result + "'";
+  return result + '"';
 }
 
 /// A number of a data block; what cannot be drawn is missing.
-std::string datum(double x) { return std::isfinite(x) ? plain_number(x) : "?"; }
+std::string datum(double x) { return std::isfinite(x) ? exact_text(x) : "?"; }
 
 class Script {
  public:
@@ -61,14 +79,14 @@ class Script {
     line("set multiplot layout 1,2" +
          (title_.empty() ? "" : " title " + plain_text(title_) + " noenhanced font ',15'"));
     line("set tmargin at screen " + std::string(title_.empty() ? "0.95" : "0.89"));
-    line("set bmargin at screen " + plain_number(0.18 + 0.06 * static_cast<double>(rows)));
+    line("set bmargin at screen " + exact_text(0.18 + 0.06 * static_cast<double>(rows)));
     line("unset key");
     for (std::size_t i = 0; i < names.size(); ++i) {
       const auto column = static_cast<double>(i % columns);
       const double x = (column + 0.5) / static_cast<double>(columns);
       const double y = 0.035 + 0.06 * static_cast<double>(rows - 1 - i / 4);
-      line("set label " + plain_text("━━ " + names[i]) + " at screen " + plain_number(x) + "," +
-           plain_number(y) + " center noenhanced textcolor rgb '" + colour(i) + "'");
+      line("set label " + plain_text("━━ " + names[i]) + " at screen " + exact_text(x) + "," +
+           exact_text(y) + " center noenhanced textcolor rgb '" + colour(i) + "'");
     }
   }
   void second_panel() { line("unset label"); }
@@ -114,7 +132,7 @@ std::string draw_heat_map(const char* op, const TimeTable& table, HeatMapOf what
           share ? (path ? table.share(r, c) : std::nan(""))
                 : (log_norm >= lowest ? log_norm / std::numbers::ln10 : std::nan(""));
       rows += std::to_string(table.use_times[c]) + ' ' + std::to_string(table.loss_times[r]) + ' ' +
-              (std::isfinite(value) ? plain_number(value) : "NaN") + '\n';
+              (std::isfinite(value) ? exact_text(value) : "NaN") + '\n';
     }
     rows += '\n';
   }
@@ -128,14 +146,14 @@ std::string draw_heat_map(const char* op, const TimeTable& table, HeatMapOf what
   script.line("set autoscale yfix");
   script.line("unset grid");
   script.line("set size ratio " +
-              plain_number(std::clamp(static_cast<double>(table.loss_times.size()) /
-                                          static_cast<double>(columns.size()),
-                                      0.12, 1.5)));
+              exact_text(std::clamp(static_cast<double>(table.loss_times.size()) /
+                                        static_cast<double>(columns.size()),
+                                    0.12, 1.5)));
   if (share) {
     script.line(
         "set palette defined (-1 '#0B4F8A', -0.3 '#7FB3DA', 0 '#F7F7F7', 0.3 '#F4A26B', "
         "1 '#B8400E')");
-    script.line("set cbrange [" + plain_number(-largest) + ":" + plain_number(largest) + "]");
+    script.line("set cbrange [" + exact_text(-largest) + ":" + exact_text(largest) + "]");
     script.line("set cblabel 'share of the gradient'");
   } else {
     script.line(
@@ -254,7 +272,7 @@ struct Extent {
     greatest = std::max(greatest, x);
   }
   [[nodiscard]] std::string range() const {
-    return "range [" + plain_number(least) + ":" + plain_number(greatest) + "]";
+    return "range [" + exact_text(least) + ":" + exact_text(greatest) + "]";
   }
 };
 
@@ -264,7 +282,7 @@ std::string log_ticks(const Extent& y) {
   const double ratio = y.greatest / y.least;
   if (!(ratio < 100)) return "";
   std::string marks;
-  const auto mark = [&](double at) { marks += (marks.empty() ? "" : ", ") + plain_number(at); };
+  const auto mark = [&](double at) { marks += (marks.empty() ? "" : ", ") + exact_text(at); };
   const auto power = [](double x) { return std::pow(10.0, std::floor(std::log10(x))); };
   if (ratio > 10) {
     for (double decade = power(y.least); decade < y.greatest; decade *= 10)
@@ -317,7 +335,7 @@ struct Points {
       }
       x.add(curve.x[i]);
       y.add(curve.y[i]);
-      const std::string row = plain_number(curve.x[i]) + ' ' + plain_number(curve.y[i]) + '\n';
+      const std::string row = exact_text(curve.x[i]) + ' ' + exact_text(curve.y[i]) + '\n';
       all += row;
       if (!drawn(i + 1) && (i == 0 || !drawn(i - 1))) alone += row;
     }
@@ -372,6 +390,7 @@ std::string heat_map_svg(const TimeTable& table, HeatMapOf what, const PlotOptio
 }
 void save_heat_map(const TimeTable& table, const std::filesystem::path& path, HeatMapOf what,
                    const PlotOptions& options) {
+  detail::check_ending("save_heat_map", path, detail::FileKind::svg);
   detail::write_text("save_heat_map", path, draw_heat_map("save_heat_map", table, what, options));
 }
 
@@ -380,6 +399,7 @@ std::string lag_curve_svg(const std::vector<NamedTable>& tables, const PlotOptio
 }
 void save_lag_curve(const std::vector<NamedTable>& tables, const std::filesystem::path& path,
                     const PlotOptions& options) {
+  detail::check_ending("save_lag_curve", path, detail::FileKind::svg);
   detail::write_text("save_lag_curve", path, draw_lag_curve("save_lag_curve", tables, options));
 }
 
@@ -388,6 +408,7 @@ std::string spectrum_svg(const std::vector<NamedSpectrum>& spectra, const PlotOp
 }
 void save_spectrum(const std::vector<NamedSpectrum>& spectra, const std::filesystem::path& path,
                    const PlotOptions& options) {
+  detail::check_ending("save_spectrum", path, detail::FileKind::svg);
   detail::write_text("save_spectrum", path, draw_spectrum("save_spectrum", spectra, options));
 }
 
@@ -396,6 +417,7 @@ std::string curves_svg(const std::vector<Curve>& curves, const CurveOptions& opt
 }
 void save_curves(const std::vector<Curve>& curves, const std::filesystem::path& path,
                  const CurveOptions& options) {
+  detail::check_ending("save_curves", path, detail::FileKind::svg);
   detail::write_text("save_curves", path, draw_curves("save_curves", curves, options));
 }
 

@@ -3,17 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <map>
 #include <numbers>
 #include <numeric>
 
+#include "kernels/gemm.hpp"
 #include "study/linear_algebra.hpp"
 #include "study/long_product.hpp"
+#include "study/state_gaps.hpp"
 #include "study/sweep.hpp"
 #include "study/uses.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/study/time_table.hpp"
 
 namespace tapestry {
@@ -68,7 +70,7 @@ class StateLayout {
     u += std::accumulate(widths_.begin(), widths_.begin() + static_cast<std::ptrdiff_t>(p),
                          std::size_t{0});
     for (std::size_t k = 0; k < widths_[p]; ++k) {
-      u[k] = std::ldexp(static_cast<double>(gradient[starts_[p] + k]), static_cast<int>(exponent));
+      u[k] = detail::times_power(static_cast<double>(gradient[starts_[p] + k]), exponent);
       if (!std::isfinite(u[k])) throw GradientError(op_, "a derivative of the state is not finite");
     }
   }
@@ -153,6 +155,13 @@ void scale_to_one(std::vector<double>& x) {
   for (double& value : x) value /= norm == 0 ? 1 : norm;
 }
 
+Array<double> matrix_product(const Array<double>& a, const Array<double>& b) {
+  const std::size_t rows = a.shape()[0], inner = b.shape()[0], columns = b.shape()[1];
+  Array<double> c = Array<double>::from_shape({rows, columns});
+  detail::gemm(false, false, rows, columns, inner, a.data(), b.data(), c.data(), false);
+  return c;
+}
+
 template <class T>
 class SpectrumBuilder {
  public:
@@ -165,6 +174,8 @@ class SpectrumBuilder {
                                   std::to_string(states_.size()));
     spectrum_.steps.resize(states_.size() - 1);
     spectrum_.size = StateLayout<T>(op, states_[0], options_.sequence).size();
+    check_sizes();
+    check_complete();
     follow_gradient();
     walk();
     return std::move(spectrum_);
@@ -172,6 +183,51 @@ class SpectrumBuilder {
 
  private:
   static constexpr const char* op = "state_spectrum";
+
+  void check_sizes() const {
+    for (std::size_t i = 1; i < states_.size(); ++i) {
+      const std::size_t size = StateLayout<T>(op, states_[i], options_.sequence).size();
+      if (size != spectrum_.size)
+        throw ShapeError(op, "the states of steps " + std::to_string(states_[i - 1].time) +
+                                 " and " + std::to_string(states_[i].time) + " have " +
+                                 std::to_string(spectrum_.size) + " and " + std::to_string(size) +
+                                 " numbers");
+    }
+  }
+
+  /// Throws unless the Jacobian over several steps is the product of theirs: a state that lacks
+  /// something of what is carried has other exponents than the model.
+  void check_complete() {
+    TapeState<T>& tape = check_states(op, states_.back(), states_.front());
+    const auto refuse = [&](const detail::StateGap& gap) {
+      if (!is_open(gap)) return;
+      const auto step = [](std::int64_t time) { return "step " + std::to_string(time); };
+      throw ArgumentError(
+          op, "the state is not complete: '" + tape.display_name(gap.value) + "' of " +
+                  step(gap.value_time) + " goes on to " + step(states_[gap.to].time) +
+                  " beside the state of " + step(states_[gap.from + 1].time) +
+                  ", so the product of the steps' Jacobians is not that of all of them; a state "
+                  "holds all that is carried on");
+    };
+    detail::for_each_gap<T>(tape, states_, refuse);
+  }
+
+  /// Whether what goes around a state matters: compares the product with the direct Jacobian.
+  bool is_open(const detail::StateGap& gap) {
+    const auto link = [&](std::size_t to, std::size_t from) {
+      return StateLink<T>(op, states_[to], states_[from], options_.sequence).jacobian();
+    };
+    const Array<double> direct = link(gap.to, gap.from);
+    Array<double> product = link(gap.from + 1, gap.from);
+    for (std::size_t i = gap.from + 1; i < gap.to; ++i)
+      product = matrix_product(link(i + 1, i), product);
+    double apart = 0, size = 0;
+    for (std::size_t k = 0; k < direct.size(); ++k) {
+      apart = std::max(apart, std::abs(direct.data()[k] - product.data()[k]));
+      size = std::max({size, std::abs(direct.data()[k]), std::abs(product.data()[k])});
+    }
+    return apart > std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * size;
+  }
 
   /// The gradient at the last state, of length 1.
   std::vector<double> first_gradient() {
@@ -214,11 +270,6 @@ class SpectrumBuilder {
     detail::LongProduct product(n);
     for (std::size_t i = 1; i < states_.size(); ++i) {
       StateLink<T> link(op, states_[i], states_[i - 1], options_.sequence);
-      if (link.rows() != n || link.columns() != n)
-        throw ShapeError(op, "the states of steps " + std::to_string(states_[i - 1].time) +
-                                 " and " + std::to_string(states_[i].time) + " have " +
-                                 std::to_string(link.columns()) + " and " +
-                                 std::to_string(link.rows()) + " numbers");
       Array<double> j = link.jacobian();
       product.multiply(j);
       describe(spectrum_.steps[i - 1], states_[i].time, std::move(j));
@@ -262,16 +313,26 @@ std::vector<StateAt<T>> find_states(const Variable<T>& y,
   const char* op = "find_states";
   TapeState<T>& tape = y.state(op);
   std::vector<StateAt<T>> states;
+  std::vector<std::vector<std::size_t>> orders;  // by state and part, the place of its name
   std::map<std::int64_t, std::size_t> places;
   for (std::uint32_t i = 0; i <= y.index(); ++i) {
     const detail::Entry<T>& entry = tape.entries[i];
     if (entry.role != Role::op || entry.name == detail::none) continue;
-    if (std::ranges::find(names, tape.names[entry.name]) == names.end()) continue;
+    const auto name = std::ranges::find(names, tape.names[entry.name]);
+    if (name == names.end()) continue;
     const std::int64_t time = detail::time_of(tape, entry.scope);
     if (time == TimeTable::no_step || !passes(tape, entry.scope, filter)) continue;
     const auto [place, added] = places.try_emplace(time, states.size());
-    if (added) states.push_back({time, {}});
-    states[place->second].parts.emplace_back(tape, i);
+    if (added) {
+      states.push_back({time, {}});
+      orders.emplace_back();
+    }
+    const auto order = static_cast<std::size_t>(name - names.begin());
+    std::vector<std::size_t>& own = orders[place->second];
+    const auto at = std::ranges::upper_bound(own, order) - own.begin();
+    own.insert(own.begin() + at, order);
+    std::vector<Variable<T>>& parts = states[place->second].parts;
+    parts.insert(parts.begin() + at, Variable<T>(tape, i));
   }
   if (states.empty())
     throw ArgumentError(op,
@@ -315,11 +376,7 @@ GradientTrend StateSpectrum::flow() const {
 }
 
 std::string StateSpectrum::verdict() const {
-  const auto number = [](double x) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3g", x);
-    return std::string(text);
-  };
+  const auto number = [](double x) { return number_text(x, 3); };
   const std::string exponent = "largest Lyapunov exponent " + number(exponents.front()) + ")";
   if (realised == -std::numeric_limits<double>::infinity())
     return "vanishing: nothing of the gradient arrives (" + exponent;

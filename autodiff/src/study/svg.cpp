@@ -18,6 +18,7 @@ std::string to_svg(const Graph& graph, const DotOptions& options) {
 }
 
 void save_svg(const Graph& graph, const std::filesystem::path& path, const DotOptions& options) {
+  detail::check_ending("save_svg", path, detail::FileKind::svg);
   detail::write_text("save_svg", path, drawn("save_svg", graph, options));
 }
 

@@ -2,6 +2,8 @@
 // Backward passes that are read on the way, value by value, instead of at the end.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -21,6 +23,12 @@ struct SweepSeed {
   std::uint32_t entry = 0;
   std::vector<T> seed;
 };
+
+/// x * 2^exponent.
+inline double times_power(double x, std::int64_t exponent) {
+  constexpr std::int64_t beyond = 5'000;  // all numbers are 0 or infinite there
+  return std::ldexp(x, static_cast<int>(std::clamp(exponent, -beyond, beyond)));
+}
 
 /// What happens at a target once its gradient has been read.
 enum class AtTarget : std::uint8_t { go_on, stop };

@@ -10,9 +10,6 @@
 
 namespace tapestry::detail {
 
-/// At most `digits` significant digits: "-0.1755", "1.2e-07".
-[[nodiscard]] std::string number_text(double x, int digits = 5);
-
 /// "12.4 %"; "-" when there is no such share.
 [[nodiscard]] std::string percent_text(double share);
 
@@ -21,10 +18,7 @@ namespace tapestry::detail {
 
 /// Columns of texts: the first one to the left, the next ones, numbers, to the right, and those
 /// from column `texts` on to the left again.
-[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows,
+[[nodiscard]] std::string table(std::vector<std::vector<std::string>> rows,
                                 std::size_t texts = 1'000);
-
-/// How wide a text is on a screen: its number of characters.
-[[nodiscard]] std::size_t width_of(std::string_view utf8);
 
 }  // namespace tapestry::detail

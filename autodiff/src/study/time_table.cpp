@@ -42,12 +42,12 @@ struct Scaled {
       exponent = of;
       values.resize(gradient.size());
     }
-    const double factor = std::ldexp(1.0, static_cast<int>(of - exponent));
+    const double factor = detail::times_power(1.0, of - exponent);
     for (std::size_t k = 0; k < gradient.size(); ++k) values[k] += factor * gradient[k];
   }
 
   void scale_back() {
-    for (double& x : values) x = std::ldexp(x, static_cast<int>(exponent));
+    for (double& x : values) x = detail::times_power(x, exponent);
     exponent = 0;
   }
 };
@@ -95,7 +95,9 @@ class TableBuilder {
     choose_direction();
     prepare_factors();
     sweep_rows();
-    table_.biases = bands_->biases(gradient_, limited());
+    // Uses outside of the steps have no lag: what a window leaves out of them is not known.
+    if (uses_.times.front() != TimeTable::no_step)
+      table_.biases = bands_->biases(gradient_, limited());
     return std::move(table_);
   }
 
@@ -229,7 +231,7 @@ class TableBuilder {
     const double square =
         std::inner_product(own.begin(), own.end(), factors.gram.begin(), 0.0);  // ||G||²
     set_cell(use.column, along, std::sqrt(std::max(square, 0.0)), exponent);
-    const auto factor = static_cast<T>(std::ldexp(terms_[row_].weight, static_cast<int>(exponent)));
+    const auto factor = static_cast<T>(detail::times_power(terms_[row_].weight, exponent));
     bands_->add(lag(use.column), factor, gradient, {state_.entries[use.other].data, use.rows},
                 use.gradient_left);
   }
@@ -240,7 +242,7 @@ class TableBuilder {
     const double square =
         std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0);
     set_cell(column, along, std::sqrt(square), exponent);
-    const auto factor = static_cast<T>(std::ldexp(terms_[row_].weight, static_cast<int>(exponent)));
+    const auto factor = static_cast<T>(detail::times_power(terms_[row_].weight, exponent));
     bands_->add(lag(column), factor, gradient);
   }
 
@@ -252,7 +254,7 @@ class TableBuilder {
   void set_cell(std::size_t column, double along, double norm, std::int64_t exponent) {
     const std::size_t cell = row_ * uses_.times.size() + column;
     const double weight = terms_[row_].weight;
-    table_.shares[cell] = to_share_ * weight * std::ldexp(along, static_cast<int>(exponent));
+    table_.shares[cell] = to_share_ * weight * detail::times_power(along, exponent);
     table_.log_norms[cell] = std::log(std::abs(weight)) + std::log(norm) +
                              static_cast<double>(exponent) * std::numbers::ln2;
   }

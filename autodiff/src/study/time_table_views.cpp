@@ -7,6 +7,7 @@
 #include <numeric>
 #include <ostream>
 
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/study/time_table.hpp"
 #include "text_file.hpp"
 
@@ -98,19 +99,26 @@ std::optional<std::int64_t> TimeTable::window(double epsilon) const {
 }
 
 std::ostream& operator<<(std::ostream& out, const TimeTable& table) {
-  out << table.loss_times.size() << " losses x " << table.use_times.size()
-      << " steps of use, ||g|| = " << table.gradient_norm << "\n  the norm of a cell halves every "
-      << table.half_life() << " steps; cells cancel down to " << 100 * table.cancellation() << " %";
+  std::string text = std::to_string(table.loss_times.size()) + " losses x " +
+                     std::to_string(table.use_times.size()) +
+                     " steps of use, ||g|| = " + number_text(table.gradient_norm) + "\n  ";
+  const bool lags = !table.use_times.empty() && table.use_times.back() != TimeTable::no_step;
+  if (lags)
+    text += "the norm of a cell halves every " + number_text(table.half_life()) + " steps; ";
+  text += "cells cancel down to " + number_text(100 * table.cancellation()) + " %";
+  if (!table.use_times.empty() && table.use_times.front() == TimeTable::no_step)
+    text += "\n  uses outside of the steps have no lag: what truncation would change is not known";
   for (const double epsilon : {0.1, 0.01})
     if (const auto window = table.window(epsilon))
-      out << "\n  truncation after " << *window << " steps changes the gradient by less than "
-          << 100 * epsilon << " %";
+      text += "\n  truncation after " + std::to_string(*window) +
+              " steps changes the gradient by less than " + number_text(100 * epsilon) + " %";
   if (table.remainder() != 0 && std::abs(table.remainder()) > 1e-6)
-    out << "\n  beyond the longest lag followed: " << 100 * table.remainder() << " %";
-  return out << '\n';
+    text += "\n  beyond the longest lag followed: " + number_text(100 * table.remainder()) + " %";
+  return out << text + '\n';
 }
 
 void save_csv(const TimeTable& table, const std::filesystem::path& path) {
+  detail::check_ending("save_csv", path, detail::FileKind::csv);
   std::string text = "loss_time,use_time,lag,share,log_norm\n";
   for (std::size_t row = 0; row < table.loss_times.size(); ++row) {
     for (std::size_t column = 0; column < table.use_times.size(); ++column) {
@@ -118,9 +126,8 @@ void save_csv(const TimeTable& table, const std::filesystem::path& path) {
       const std::int64_t k = table.use_times[column];
       const bool step = k != TimeTable::no_step;
       text += std::to_string(t) + ',' + (step ? std::to_string(k) : "") + ',' +
-              (step ? std::to_string(t - k) : "") + ',' +
-              detail::plain_number(table.share(row, column)) + ',' +
-              detail::plain_number(table.log_norm(row, column)) + '\n';
+              (step ? std::to_string(t - k) : "") + ',' + exact_text(table.share(row, column)) +
+              ',' + exact_text(table.log_norm(row, column)) + '\n';
     }
   }
   detail::write_text("save_csv", path, text);

@@ -11,6 +11,7 @@
 #include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/gradient.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/random.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/study/crossings.hpp"
@@ -206,9 +207,9 @@ class Verifier {
     try {
       const double measured = (at(step) - at(-step)) / (2 * step);
       const double around = std::abs(at(0)) * 1e-16 / step;  // rounding of the values
-      results_.push_back(
-          {name, true, std::abs(measured - slope) / slope, std::max(1e-5, 100 * around / slope),
-           "slope " + detail::number_text(slope) + ", step " + detail::number_text(step, 2)});
+      results_.push_back({name, true, std::abs(measured - slope) / slope,
+                          std::max(1e-5, 100 * around / slope),
+                          "slope " + number_text(slope, 5) + ", step " + number_text(step, 2)});
     } catch (const GradientError& error) {
       leave_out(name, error.what());
     }
@@ -260,8 +261,7 @@ std::string Verification::str() const {
                     !identity.applies  ? "not tested"
                     : identity.holds() ? "holds"
                                        : "FAILS",
-                    identity.applies ? detail::number_text(identity.difference, 2) : "",
-                    identity.note});
+                    identity.applies ? number_text(identity.difference, 2) : "", identity.note});
   return detail::table(rows, 3);
 }
 

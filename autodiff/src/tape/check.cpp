@@ -5,10 +5,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <sstream>
 #include <type_traits>
 
 #include "tapestry/autodiff/gradient.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/random.hpp"
 
@@ -185,12 +185,9 @@ void Checker<T>::compare(const std::string& what, const Numbers& analytic, const
       const double ratio = std::isinf(error) ? error : error / tolerance;
       if (!(ratio > worst_)) continue;
       worst_ = ratio;
-      std::ostringstream text;
-      text.precision(10);
-      text << what << " by " << subject_.labels[i] << ", element "
-           << position_of(Shape(subject_.values[i]->shape()), k).str() << ": " << left << ' ' << a
-           << ", " << right << ' ' << n;
-      result_.message = text.str();
+      result_.message = what + " by " + subject_.labels[i] + ", element " +
+                        position_of(Shape(subject_.values[i]->shape()), k).str() + ": " + left +
+                        ' ' + number_text(a, 10) + ", " + right + ' ' + number_text(n, 10);
     }
   }
 }

@@ -38,7 +38,8 @@ struct DotOptions {
   bool parameter_uses = false;
 
   /// Draw three or more time steps that repeat each other as one, marked "⟳ ×48". What is printed
-  /// of its values is that of the first.
+  /// of its values is that of the first. Steps that read further back than one step are not drawn
+  /// so: no arrow could say how far.
   bool roll_steps = false;
 
   /// What to draw differently: a path, the flow of a gradient. The study tools make these.
@@ -54,7 +55,8 @@ struct DotOptions {
 void to_dot(std::ostream& out, const Graph& graph, const DotOptions& options = {});
 
 /// Writes the DOT text to a file; an existing file is replaced only once all is written. Throws
-/// FileError, with the reason, when that fails.
+/// FileError, with the reason, when that fails; ArgumentError when `path` has the ending of another
+/// kind of file, as "graph.svg" has.
 void save_dot(const Graph& graph, const std::filesystem::path& path,
               const DotOptions& options = {});
 

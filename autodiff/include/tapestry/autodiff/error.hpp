@@ -14,7 +14,8 @@ namespace tapestry {
 /// Base of all exceptions of the library.
 class Error : public std::exception {
  public:
-  /// `op` is what was called ("matmul"), `text` what is wrong with it.
+  /// `op` is what was called ("matmul"), `text` what is wrong with it. Texts from files may be in
+  /// it: what would move the cursor of a terminal is spelled, "\x1B".
   Error(std::string_view op, std::string_view text);
 
   [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }

@@ -31,7 +31,8 @@ template <class T>
                                           const Array<T>& activations,
                                           const ActivationPageOptions& options = {});
 
-/// The same, written to a file. FileError.
+/// The same, written to a file. FileError; ArgumentError when `path` has the ending of another kind
+/// of file.
 template <class T>
 void save_activations(const std::vector<std::string>& tokens, const Array<T>& activations,
                       const std::filesystem::path& path, const ActivationPageOptions& options = {});

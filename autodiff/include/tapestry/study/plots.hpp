@@ -9,7 +9,8 @@
 //   save_curves({{"training", steps, losses}, {"validation", epochs, held_out}}, "loss.svg");
 //
 // Each has a twin that returns the SVG, for pages of one's own. All throw FileError when gnuplot is
-// missing or fails, or the file cannot be written, and ArgumentError when there is nothing to draw.
+// missing or fails, or the file cannot be written, and ArgumentError when there is nothing to draw
+// or the file has the ending of another kind, as "table.png" has.
 #pragma once
 
 #include <cstdint>

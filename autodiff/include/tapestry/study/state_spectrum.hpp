@@ -40,8 +40,9 @@ struct StateFilter {
 };
 
 /// The values with these names in the time steps that were recorded up to `y`, in the order of
-/// computation: last to first for a reverse direction. ArgumentError when there are none, or not
-/// equally many in all steps; StaleVariable.
+/// computation: last to first for a reverse direction. The parts of a state are in the order of
+/// `names`, those of one name from the first layer to the last. ArgumentError when there are none,
+/// or not equally many in all steps; StaleVariable.
 template <class T>
 std::vector<StateAt<T>> find_states(const Variable<T>& y,
                                     const std::vector<std::string_view>& names,
@@ -120,9 +121,11 @@ struct StateSpectrum {
 template <class T>
 [[nodiscard]] double step_bound(const Array<T>& weight, double slope = 1);
 
-/// The spectrum of consecutive states. ArgumentError when there are fewer than two; else as
-/// `state_jacobian`. GradientError when a Jacobian is not finite, or the loss does not depend on
-/// the last state. Tape and gradients are left as they were.
+/// The spectrum of consecutive states. ArgumentError when there are fewer than two, or something
+/// that is carried is in none of them, such as the c of an LSTM or the second last h of
+/// h_t = f(h_{t-1}, h_{t-2}): the text says what. Else as `state_jacobian`. GradientError when a
+/// Jacobian is not finite, or the loss does not depend on the last state. Tape and gradients are
+/// left as they were.
 template <class T>
 StateSpectrum state_spectrum(const std::vector<StateAt<T>>& states,
                              const StateSpectrumOptions<std::type_identity_t<T>>& options = {});

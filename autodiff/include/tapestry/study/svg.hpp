@@ -14,7 +14,8 @@ namespace tapestry {
 /// it has to say.
 [[nodiscard]] std::string to_svg(const Graph& graph, const DotOptions& options = {});
 
-/// The same, written to a file, which is replaced only once the picture is drawn. FileError.
+/// The same, written to a file, which is replaced only once the picture is drawn. FileError;
+/// ArgumentError when `path` has the ending of another kind of file, as "graph.png" has.
 void save_svg(const Graph& graph, const std::filesystem::path& path,
               const DotOptions& options = {});
 

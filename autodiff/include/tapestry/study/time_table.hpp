@@ -70,7 +70,11 @@ struct TimeTable {
   double total = 0;                      ///< <g, d>; 0 makes all shares 0
   double gradient_norm = 0;              ///< ||g||
   std::vector<double> use_norms;         ///< ||sum_t w_t G[t,k]|| of each column
-  std::vector<TruncationBias> biases;    ///< by window, ascending
+
+  /// By window, ascending. None where the parameter is used outside of all steps, as the weight of
+  /// an embedding of the whole input is: truncation changes the gradient of such a use, too, but it
+  /// has no lag that would tell how.
+  std::vector<TruncationBias> biases;
 
   [[nodiscard]] double share(std::size_t row, std::size_t column) const {
     return shares[row * use_times.size() + column];
@@ -100,7 +104,8 @@ struct TimeTable {
   /// Steps in which the norm halves, log(2) / -decay; infinity when it does not.
   [[nodiscard]] double half_life() const;
 
-  /// The smallest of the measured windows whose truncation bias is below `epsilon`.
+  /// The smallest of the measured windows whose truncation bias is below `epsilon`; none where
+  /// there are no biases.
   [[nodiscard]] std::optional<std::int64_t> window(double epsilon) const;
 };
 
@@ -138,7 +143,8 @@ std::vector<StepGradient<T>> step_gradients(const Variable<T>& loss,
 /// A few lines for readers: size, half-life, window, cancellation.
 std::ostream& operator<<(std::ostream& out, const TimeTable& table);
 
-/// One line for each cell: loss_time,use_time,lag,share,log_norm. FileError.
+/// One line for each cell: loss_time,use_time,lag,share,log_norm. FileError; ArgumentError when
+/// `path` has the ending of another kind of file.
 void save_csv(const TimeTable& table, const std::filesystem::path& path);
 
 }  // namespace tapestry

@@ -22,6 +22,7 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/layers/attention.hpp"
@@ -206,7 +207,7 @@ auto EncoderDecoder<Recurrent, Attention>::operator()(Tape<T>& tape, const Indic
   const double p = options.teacher_forcing;
   if (!(p >= 0 && p <= 1))
     throw ArgumentError("encoder_decoder",
-                        "teacher_forcing must lie in [0, 1], not " + std::to_string(p));
+                        "teacher_forcing must lie in [0, 1], not " + fixed_text(p));
   detail::check_sequences("inputs", inputs);
   return detail::attempt(tape.state(), [&] {
     Encoded<T, State> encoded = encode(tape, source, lengths);

@@ -30,8 +30,8 @@ void read_npz(const SavedParts& parts, std::span<const std::byte> file, const st
 /// uncompressed. Equal models give equal files. The whole file is put together in memory first.
 ///
 /// It appears whole or not at all, as with `save`. Throws FileError with the reason, and
-/// ArgumentError when two parts have one name, one has none, or a name is not UTF-8 or holds a zero
-/// byte.
+/// ArgumentError when two parts have one name, one has none, a name is not UTF-8 or holds a zero
+/// byte, or `path` has the ending of another kind of file.
 template <class Model>
 void save_npz(Model&& model, const std::string& path) {
   detail::write_npz(detail::saved_parts(model), path);
