@@ -121,6 +121,7 @@ BOOST_AUTO_TEST_CASE(curves_with_any_name) {
   const std::vector<std::pair<std::string, std::string>> names{
       {"'tis", "'tis"},
       {"''", "''"},
+      {"'90s", "'90s"},
       {"a''b'", "a''b'"},
       {"\"quoted\"", "&quot;quoted&quot;"},
       {"`date` $(date)", "`date` $(date)"},

@@ -32,20 +32,21 @@ std::string octal(char c) {
 }
 
 /// Text as a string of gnuplot, long ones with an ellipsis. What may have a meaning to gnuplot is
-/// written by its number: two apostrophes in a row end its other kind of string.
+/// written by its number: two apostrophes in a row end its other kind of string. So is a digit
+/// after such a number, which gnuplot takes for a part of it.
 std::string plain_text(const std::string& text) {
   constexpr std::string_view plain = " .,:;-+=()[]/|<>&!?_*";
   std::string result = "\"";
   std::string_view rest = text;
+  bool by_number = false;  // the character before
   for (std::size_t n = 0; !rest.empty(); ++n) {
     if (n == longest_text) return result + "…\"";
     const std::string_view character = utf8::take_shown(rest);
     const char c = character.front();
-    const bool letter = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    if (character.size() > 1 || letter || plain.find(c) != std::string_view::npos)
-      result += character;
-    else
-      result += octal(c);
+    const bool digit = c >= '0' && c <= '9', letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    by_number = character.size() == 1 && !letter && (by_number || !digit) &&
+                plain.find(c) == std::string_view::npos;
+    result += by_number ? octal(c) : std::string(character);
   }
   return result + '"';
 }
