@@ -58,7 +58,8 @@ class Buses {
       into[{arrow.to, 0}].push_back(a);
       out_of[{arrow.from, arrow.output}].push_back(a);
     }
-    for (auto& [end, arrows] : into) {
+    for (auto& entry : into) {
+      auto& arrows = entry.second;
       std::erase_if(arrows, [&](std::uint32_t a) {
         const Arrow& arrow = drawing_.arrows[a];
         return out_of[{arrow.from, arrow.output}].size() > arrows.size();

@@ -39,9 +39,9 @@ std::string_view short_name(const Graph& graph, const GraphNode& node, std::uint
   for (; scope != 0; scope = graph.scopes()[scope].parent)
     if (graph.scopes()[scope].kind == ScopeKind::module)
       around.push_back(graph.scopes()[scope].name);
-  for (const std::string_view part : std::views::reverse(around))
-    if (name.size() > part.size() + 1 && name.starts_with(part) && name[part.size()] == '.')
-      name.remove_prefix(part.size() + 1);
+  for (auto part = around.rbegin(); part != around.rend(); ++part)
+    if (name.size() > part->size() + 1 && name.starts_with(*part) && name[part->size()] == '.')
+      name.remove_prefix(part->size() + 1);
   return name;
 }
 

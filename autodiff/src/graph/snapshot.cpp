@@ -344,8 +344,8 @@ class Snapshot {
     }
     const auto known = scopes_.find({&tape, id});
     std::uint32_t parent = known == scopes_.end() ? 0 : known->second;
-    for (const std::uint32_t inner : std::views::reverse(unknown))
-      parent = add_scope(tape, inner, parent);
+    for (auto inner = unknown.rbegin(); inner != unknown.rend(); ++inner)
+      parent = add_scope(tape, *inner, parent);
     return parent;
   }
 

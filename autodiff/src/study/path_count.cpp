@@ -155,7 +155,8 @@ PathLengths path_lengths(const Arrows& arrows) {
   std::vector<std::size_t> shortest(arrows.size, far);
   std::vector<std::size_t> longest(arrows.size, 0);
   shortest[arrows.sink] = 0;
-  for (const auto [from, to] : std::views::reverse(arrows.ends)) {
+  for (auto arrow = arrows.ends.rbegin(); arrow != arrows.ends.rend(); ++arrow) {
+    const auto [from, to] = *arrow;
     if (shortest[to] == far) continue;
     shortest[from] = std::min(shortest[from], shortest[to] + 1);
     longest[from] = std::max(longest[from], longest[to] + 1);

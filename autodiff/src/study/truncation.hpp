@@ -36,7 +36,7 @@ class LagBands {
     furthest = std::min(furthest, max_lag);
     windows_ = windows.empty() ? all_that_fit(furthest, memory / (sizeof(T) * size + 1)) : windows;
     std::ranges::sort(windows_);
-    windows_.erase(std::ranges::unique(windows_).begin(), windows_.end());
+    windows_.erase(std::unique(windows_.begin(), windows_.end()), windows_.end());
     std::erase_if(windows_, [&](std::int64_t k) { return k < 0 || k > furthest + 1; });
     bands_.resize(windows_.size() + 1);
   }

@@ -54,7 +54,8 @@ std::uint32_t Expansion<T>::copy_scope(std::uint32_t scope) {
   std::vector<std::uint32_t> around;
   for (; scope != 0; scope = original_.scopes[scope].parent) around.push_back(scope);
   std::uint32_t copy = 0;
-  for (const std::uint32_t inner : std::views::reverse(around)) {
+  for (auto scope_of = around.rbegin(); scope_of != around.rend(); ++scope_of) {
+    const std::uint32_t inner = *scope_of;
     const ScopeEntry& from = original_.scopes[inner];
     std::string_view name;
     if (from.name != none) name = original_.names[from.name];
