@@ -8,13 +8,6 @@
 #include <exception>
 
 namespace tapestry::detail {
-namespace {
-
-using Archive = std::unique_ptr<zip_t, ZipDeleter>;
-using Source = std::unique_ptr<zip_source_t, ZipDeleter>;
-
-/// Deflate turns at most 1032 bytes into one, and a stored file only itself into itself.
-constexpr std::uint64_t max_expansion = 1032;
 
 /// Where libzip puts what went wrong.
 class ZipError {
@@ -30,6 +23,14 @@ class ZipError {
  private:
   zip_error_t error_{};
 };
+
+namespace {
+
+using Archive = std::unique_ptr<zip_t, ZipDeleter>;
+using Source = std::unique_ptr<zip_source_t, ZipDeleter>;
+
+/// Deflate turns at most 1032 bytes into one, and a stored file only itself into itself.
+constexpr std::uint64_t max_expansion = 1032;
 
 Complaint text_of(zip_t* archive) { return zip_strerror(archive); }
 
