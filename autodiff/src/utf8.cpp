@@ -74,12 +74,12 @@ bool is_control(unsigned code) { return code < 0x20 || (code >= 0x7F && code < 0
 
 std::string_view take_shown(std::string_view& text) {
   const std::size_t length = character_length(text);
-  const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
-  text.remove_prefix(character.size());
-  if (character == "\n" || character == "\r" || character == "\t") return " ";
-  const unsigned code = length == 0 ? 0 : code_point(character);
+  const unsigned code = length == 0 ? 0 : code_point(text.substr(0, length));
   const bool drawn = !is_control(code) && code != 0xFFFE && code != 0xFFFF;
-  return drawn ? character : "\xEF\xBF\xBD";
+  const std::string_view character = text.substr(0, drawn ? length : 1);
+  text.remove_prefix(character.size());
+  const bool space = character == "\n" || character == "\r" || character == "\t";
+  return drawn ? character : space ? " " : "\xEF\xBF\xBD";
 }
 
 std::string shown(std::string_view text, std::size_t most) {

@@ -99,7 +99,11 @@ class Buses {
     const std::uint32_t bus = drawing_.joints.empty() ? 0 : drawing_.joints.back().bus + 1;
     for (std::size_t k = 0; k < arrows.size(); ++k) {
       if (k == 0 || rank(arrows[k]) != rank(arrows[k - 1]))
-        drawing_.joints.push_back({.arrow = arrows[k], .bus = bus, .scope = scope, .into = into});
+        drawing_.joints.push_back({.arrow = arrows[k],
+                                   .bus = bus,
+                                   .scope = scope,
+                                   .rank = rank(arrows[k]),
+                                   .into = into});
       drawing_.arrows[arrows[k]].joint = static_cast<std::uint32_t>(drawing_.joints.size() - 1);
     }
   }

@@ -47,6 +47,7 @@ struct Joint {
   std::uint32_t arrow = 0;  // the first that meets the bus here
   std::uint32_t bus = 0;    // the joints of a bus follow one another
   std::uint32_t scope = 0;  // the cluster it is in
+  std::uint32_t rank = 0;   // of the other end of that arrow, by the longest way to it
   bool into = false;        // the bus leads to the box
 };
 

@@ -51,9 +51,7 @@ constexpr std::string_view step_style =
     "fillcolor=\"#FCFDFE\", color=\"#C3CDD8\", margin=7, fontsize=10";
 
 constexpr std::string_view recurrent_style = "color=\"#1F6FA8\", penwidth=1.7, weight=1";
-constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8, weight=1";
-constexpr std::string_view shared_again_style =
-    "style=dashed, color=\"#B99B55\", penwidth=0.8, weight=0";
+constexpr std::string_view shared_style = "style=dashed, color=\"#B99B55\", penwidth=0.8";
 
 constexpr std::string_view faded_box =
     "fillcolor=\"#FBFCFD\", color=\"#D5DBE1\", fontcolor=\"#A3AEBA\"";
@@ -133,27 +131,29 @@ class Writer {
             std::max(left_in_[drawn_[box.scope]], depth[box.scope] - deepest);
   }
 
-  /// The points of each bus, and the line through them to its box or from it.
+  /// The points of each bus, and the line through them to its box or from it. The joints are as far
+  /// apart as what they join, and nothing that meets them has the weight 0: else the layout would
+  /// not bring a joint to its arrow, and be where it was without a bus.
   void add_joints() {
     const auto& joints = drawing_.joints;
     for (std::uint32_t j = 0; j < joints.size(); ++j) {
       const Arrow& arrow = drawing_.arrows[joints[j].arrow];
+      const bool first = j == 0 || joints[j - 1].bus != joints[j].bus;
+      const bool last = j + 1 == joints.size() || joints[j + 1].bus != joints[j].bus;
       Cluster& cluster = clusters_[drawn_[joints[j].scope]];
       cluster.nodes.push_back(joint(j) + " [shape=point, width=0.03, tooltip=\"\"]");
       cluster.used = true;
-      const bool first = j == 0 || joints[j - 1].bus != joints[j].bus;
-      const bool last = j + 1 == joints.size() || joints[j + 1].bus != joints[j].bus;
-      const std::string_view style = kind_style(arrow);
-      const std::string head = std::string("arrowhead=none") + (style.empty() ? "" : ", ");
+      std::string style(kind_style(arrow));
+      if (!style.empty()) style += ", ";
+      const auto wire = [&](const std::string& from, const std::string& to,
+                            const std::string& attributes) {
+        cluster.edges.push_back(from + " -> " + to + " [" + style + attributes + "]");
+      };
       if (!first)
-        cluster.edges.push_back(joint(j - 1) + " -> " + joint(j) + " [" + head +
-                                std::string(style) + "]");
-      else if (!joints[j].into)
-        cluster.edges.push_back(source(arrow) + " -> " + joint(j) + " [" + head +
-                                std::string(style) + "]");
-      if (last && joints[j].into)
-        cluster.edges.push_back(joint(j) + " -> " + id(arrow.to) +
-                                (style.empty() ? "" : " [" + std::string(style) + "]"));
+        wire(joint(j - 1), joint(j),
+             "arrowhead=none, minlen=" + std::to_string(joints[j].rank - joints[j - 1].rank));
+      if (first && !joints[j].into) wire(source(arrow), joint(j), "arrowhead=none");
+      if (last && joints[j].into) wire(joint(j), id(arrow.to), "arrowhead=normal");
     }
   }
 
@@ -241,13 +241,18 @@ class Writer {
     const std::string text = (joined && !into ? joint(arrow.joint) : source(arrow)) + " -> " +
                              (into ? joint(arrow.joint) : id(arrow.to));
     std::string style(kind_style(arrow));
-    if (arrow.kind == ArrowKind::recurrent && arrow.back) style += ", constraint=false";
-    if (arrow.kind == ArrowKind::plain && enters_step(arrow)) style = "weight=1";
-    if (into) style += std::string(style.empty() ? "" : ", ") + "arrowhead=none";
+    const auto add = [&style](std::string_view attribute) {
+      style.append(style.empty() ? "" : ", ").append(attribute);
+    };
+    if (arrow.back) add("constraint=false");
+    if (into) add("arrowhead=none");
+    if (!joined && arrow.kind == ArrowKind::shared) add(arrow.again ? "weight=0" : "weight=1");
+    if (!joined && arrow.kind == ArrowKind::plain && enters_step(arrow)) add("weight=1");
     const std::string_view op = graph_[drawing_.boxes[arrow.to].node].op;
-    if (arrow.slot == 1 && (op == "subtract" || op == "divide"))  // tells the operands apart
-      style += std::string(style.empty() ? "" : ", ") +
-               "labeldistance=1.4, headlabel=" + (op == "divide" ? "\"÷\"" : "\"−\"");
+    if (arrow.slot == 1 && (op == "subtract" || op == "divide")) {  // tells the operands apart
+      add("labeldistance=1.4");
+      add(op == "divide" ? "headlabel=\"÷\"" : "headlabel=\"−\"");
+    }
     const DotMark& mark = mark_of(arrow);
     std::string marks = mark_style(mark, faded_arrow);
     if (!mark.note.empty()) marks += ", label=<" + html(mark.note) + ">";
@@ -265,7 +270,7 @@ class Writer {
 
   static std::string_view kind_style(const Arrow& arrow) {
     if (arrow.kind == ArrowKind::recurrent) return recurrent_style;
-    if (arrow.kind == ArrowKind::shared) return arrow.again ? shared_again_style : shared_style;
+    if (arrow.kind == ArrowKind::shared) return shared_style;
     return {};
   }
 

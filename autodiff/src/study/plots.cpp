@@ -23,24 +23,22 @@ constexpr std::array<const char*, 6> colours{"#0072B2", "#D55E00", "#009E73",
 
 const char* colour(std::size_t i) { return colours[i % colours.size()]; }
 
-constexpr std::size_t longest_text = 60;  // what the key has room for
-
 /// "\047" for an apostrophe.
 std::string octal(char c) {
   const auto digit = [c](int shift) { return static_cast<char>('0' + (c >> shift & 7)); };
   return {'\\', digit(6), digit(3), digit(0)};
 }
 
-/// Text as a string of gnuplot, long ones with an ellipsis. What may have a meaning to gnuplot is
-/// written by its number: two apostrophes in a row end its other kind of string. So is a digit
-/// after such a number, which gnuplot takes for a part of it.
-std::string plain_text(const std::string& text) {
+/// Text as a string of gnuplot; texts beyond `most` characters end in an ellipsis. What may have a
+/// meaning to gnuplot is written by its number: two apostrophes in a row end its other kind of
+/// string. So is a digit after such a number, which gnuplot takes for a part of it.
+std::string plain_text(const std::string& text, std::size_t most = 200) {
   constexpr std::string_view plain = " .,:;-+=()[]/|<>&!?_*";
   std::string result = "\"";
   std::string_view rest = text;
   bool by_number = false;  // the character before
   for (std::size_t n = 0; !rest.empty(); ++n) {
-    if (n == longest_text) return result + "…\"";
+    if (n == most) return result + "…\"";
     const std::string_view character = utf8::take_shown(rest);
     const char c = character.front();
     const bool digit = c >= '0' && c <= '9', letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
@@ -346,14 +344,15 @@ struct Points {
 };
 
 /// What gnuplot is to draw of a curve, whose points it adds to the script.
-std::string plot_of(Script& script, const Curve& curve, const Points& points, std::size_t i) {
+std::string plot_of(Script& script, const Curve& curve, const Points& points, std::size_t i,
+                    std::size_t longest_name) {
   const std::string number = std::to_string(i);
   const std::size_t shade = curve.colour < 0 ? i : static_cast<std::size_t>(curve.colour);
   const std::string style = std::string(" lc rgb '") + colour(shade) + "' ";
   script.data("curve" + number, points.all);
-  std::string plot = "$curve" + number + " using 1:2 with lines lw 2" + style +
-                     (curve.dashed ? "dt (8,5) " : "") +
-                     (curve.name.empty() ? "notitle" : "title " + plain_text(curve.name));
+  std::string plot =
+      "$curve" + number + " using 1:2 with lines lw 2" + style + (curve.dashed ? "dt (8,5) " : "") +
+      (curve.name.empty() ? "notitle" : "title " + plain_text(curve.name, longest_name));
   if (points.alone.empty()) return plot;
   script.data("alone" + number, points.alone);
   return plot + ", $alone" + number + " using 1:2 with points pt 7 ps 0.4" + style + "notitle";
@@ -362,7 +361,11 @@ std::string plot_of(Script& script, const Curve& curve, const Points& points, st
 std::string draw_curves(const char* op, const std::vector<Curve>& curves,
                         const CurveOptions& options) {
   if (curves.empty()) throw ArgumentError(op, "there are no curves");
-  Script script(op, {options.title, options.width, options.height}, 760, 460);
+  constexpr unsigned width = 760;
+  // Gnuplot must find room for the names, about 10 pixels a character beside their lines.
+  const unsigned room = std::max(options.width ? options.width : width, 180U) - 100;
+  const std::size_t longest_name = room / 10;
+  Script script(op, {options.title, options.width, options.height}, width, 460);
   std::string plots;
   Extent x;
   Extent y;
@@ -370,7 +373,7 @@ std::string draw_curves(const char* op, const std::vector<Curve>& curves,
     check_curve(op, curves[i]);
     const Points points(curves[i], options.log_y, x, y);
     if (!points.any()) continue;
-    plots += (plots.empty() ? "plot " : ", ") + plot_of(script, curves[i], points, i);
+    plots += (plots.empty() ? "plot " : ", ") + plot_of(script, curves[i], points, i, longest_name);
   }
   if (plots.empty()) throw ArgumentError(op, "no curve has a point that can be drawn");
   script.title();

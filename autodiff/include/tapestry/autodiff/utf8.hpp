@@ -27,8 +27,8 @@ namespace tapestry::utf8 {
 [[nodiscard]] bool is_control(unsigned code);
 
 /// Takes the first character off `text`, which is not empty, and returns what can be shown of it on
-/// one line and stand in XML: a space for line breaks and tabs, U+FFFD for other control
-/// characters and what is not UTF-8.
+/// one line and stand in XML: a space for line breaks and tabs, U+FFFD for each byte of
+/// other control characters and of what is not UTF-8.
 [[nodiscard]] std::string_view take_shown(std::string_view& text);
 
 /// All of a text so, on one line; texts beyond `most` characters end in an ellipsis.
