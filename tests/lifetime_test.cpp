@@ -4,6 +4,7 @@
 // objects. Meant for the address sanitizer too.
 #define BOOST_TEST_MODULE lifetime
 #include <boost/test/unit_test.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -418,6 +419,41 @@ BOOST_AUTO_TEST_CASE(a_callback_cannot_take_the_tape_from_its_layer) {
   };
   const auto inner = tape.variable({1.0F});
   BOOST_CHECK_THROW(static_cast<void>(checkpoint(segment, inner)), GradientError);
+}
+
+/// Calls `action` when its value is computed, and when its gradient is.
+struct Calling {
+  static constexpr auto name = "calling";
+  static constexpr Saves saves = save_nothing;
+  std::function<void(bool)> action;
+
+  [[nodiscard]] Shape infer(const Shape& x) const { return x; }
+  template <class T>
+  void forward(const Out<T>& y, const In<T>& x) const {
+    action(true);
+    std::copy_n(x.data, x.size(), y.data);
+  }
+  auto backward(const auto& g, const auto&, const auto&) const {
+    action(false);
+    return g * 1.0;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(an_op_cannot_take_its_tape_away) {
+  for (const bool in_forward : {true, false})
+    for (const bool destroys : {false, true}) {
+      auto tape = std::make_unique<Tape<double>>();
+      const auto x = tape->variable({1.0, 2.0});
+      const Calling op{[&](bool is_forward) {
+        if (is_forward != in_forward) return;
+        if (destroys)
+          tape.reset();
+        else
+          tape->clear();
+      }};
+      BOOST_CHECK_THROW(sum(apply(op, x)).backward(), GradientError);
+      BOOST_TEST(x.valid() == !destroys);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(scopes_and_switches_may_outlive_their_tape) {

@@ -66,6 +66,7 @@ void Sweep<T>::run(std::span<const SweepSeed<T>> seeds, const Read& read,
   next_ = 0;
   exponent_ = 0;
   quiet_ = std::numeric_limits<double>::infinity();
+  const RunningPass<T> running(state_, op_);
   BackwardPass<T> pass(state_, op_, reached_);
   bool any = false;
   for (const SweepSeed<T>& from : seeds) {

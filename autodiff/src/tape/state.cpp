@@ -211,10 +211,12 @@ void TapeState<T>::run_forward(const OpInfo<T>& info, const void* op,
     Entry<T>& entry = entries[first_output + j];
     outs_.push_back({entry.data, &entry.shape, false});
   }
+  const InUse<T> use(*this);
   if (info.forward_in)
     run_in_memory(info, op, first_output);
   else
     info.forward(op, ins_, outs_);
+  check_not_orphaned(info.name);
 }
 
 /// Forward of an op that asks for memory, between `ins_` and `outs_`. It is kept for backward if
@@ -368,6 +370,7 @@ Position TapeState<T>::position() const {
 
 template <class T>
 void TapeState<T>::truncate(const Position& to, bool renumber) {
+  if (orphaned_ && entries.size() < to.entries) return;  // cleared by now
   // Hooks and ops may own handles, also of what is dropped here.
   hooks.erase(hooks.lower_bound(to.entries), hooks.end());
   if (!vacant_.empty()) cut_ties(to);
