@@ -121,6 +121,14 @@ function(tapestry_add_headers name)
   set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
 endfunction()
 
+function(_tapestry_link_components target scope)
+  if(NOT ARGN)
+    set(ARGN tapestry)
+  endif()
+  list(TRANSFORM ARGN PREPEND tapestry:: OUTPUT_VARIABLE components)
+  target_link_libraries(${target} ${scope} ${components})
+endfunction()
+
 # What all programs but benchmarks are compiled with: their time is that of the libraries.
 function(tapestry_program_options target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
@@ -129,19 +137,22 @@ function(tapestry_program_options target)
   tapestry_warnings(${target})
 endfunction()
 
-# tapestry_add_program(target source...): a program that uses the whole library. One that is
-# compiled otherwise than the others must set DISABLE_PRECOMPILE_HEADERS.
+# tapestry_add_program(target source... [COMPONENTS name...]): a program that uses these components,
+# by default all. One that is compiled otherwise than the others must set
+# DISABLE_PRECOMPILE_HEADERS.
 function(tapestry_add_program target)
-  add_executable(${target} ${ARGN})
-  target_link_libraries(${target} PRIVATE tapestry::tapestry)
+  cmake_parse_arguments(PARSE_ARGV 1 program "" "" COMPONENTS)
+  add_executable(${target} ${program_UNPARSED_ARGUMENTS})
+  _tapestry_link_components(${target} PRIVATE ${program_COMPONENTS})
   tapestry_program_options(${target})
   tapestry_precompile(${target} tapestry_program_header tapestry_program_options)
 endfunction()
 
-# tapestry_add_program_library(target source...): what several programs share, compiled like them.
+# tapestry_add_program_library(target source... [COMPONENTS name...]): what several programs share, compiled like them.
 function(tapestry_add_program_library target)
-  add_library(${target} STATIC ${ARGN})
-  target_link_libraries(${target} PUBLIC tapestry::tapestry)
+  cmake_parse_arguments(PARSE_ARGV 1 library "" "" COMPONENTS)
+  add_library(${target} STATIC ${library_UNPARSED_ARGUMENTS})
+  _tapestry_link_components(${target} PUBLIC ${library_COMPONENTS})
   tapestry_program_options(${target})
   tapestry_precompile(${target} tapestry_program_header tapestry_program_options)
 endfunction()

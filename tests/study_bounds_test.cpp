@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "study/operator_norm.hpp"
+#include "operator_norm.hpp"
 #include "study_models.hpp"
 
 namespace tapestry::test {

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <tapestry/study/plots.hpp>
+#include <tapestry/autodiff/curves.hpp>
 #include <tapestry/tapestry.hpp>
 #include <tuple>
 #include <utility>

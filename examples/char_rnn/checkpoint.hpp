@@ -3,7 +3,8 @@
 // vocabulary, so that a sample needs nothing but the file.
 #pragma once
 
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
 
 #include <cstdint>
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <filesystem>
 #include <iostream>
-#include <tapestry/study/svg.hpp>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
 
 #include "checkpoint.hpp"
 #include "commands.hpp"

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
 
 namespace {
 

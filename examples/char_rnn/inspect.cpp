@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <iostream>
 #include <numeric>
-#include <tapestry/study/activation_page.hpp>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
+#include <tapestry/layers.hpp>
 #include <utility>
 
 #include "checkpoint.hpp"

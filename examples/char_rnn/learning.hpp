@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
+#include <tapestry/optim.hpp>
 
 #include "model.hpp"
 #include "options.hpp"

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tapestry/autodiff/curves.hpp>
 #include <tapestry/autodiff/number_text.hpp>
 #include <tapestry/autodiff/save_text.hpp>
 #include <tapestry/data.hpp>
-#include <tapestry/study/plots.hpp>
 
 namespace tp = tapestry;
 

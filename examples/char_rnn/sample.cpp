@@ -4,7 +4,9 @@
 #include <iostream>
 #include <limits>
 #include <optional>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
+#include <tapestry/layers.hpp>
 #include <utility>
 #include <vector>
 

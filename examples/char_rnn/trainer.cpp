@@ -9,7 +9,10 @@
 #include <iostream>
 #include <limits>
 #include <memory>
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
+#include <tapestry/layers.hpp>
+#include <tapestry/optim.hpp>
 #include <utility>
 
 #include "checkpoint.hpp"

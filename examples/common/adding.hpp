@@ -3,7 +3,8 @@
 // marked, one in each half, and their sum is asked for.
 #pragma once
 
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/layers.hpp>
 
 #include <cstddef>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <tapestry/study.hpp>
+#include <tapestry/autodiff.hpp>
 
 #include <filesystem>
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "text.hpp"
 
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
 
 #include <cstdlib>
 #include <fstream>

@@ -3,7 +3,9 @@
 // comes next (or for whatever is asked at each step).
 #pragma once
 
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/data.hpp>
+#include <tapestry/layers.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,8 @@
 // the goal was reached.
 #pragma once
 
-#include <tapestry/tapestry.hpp>
+#include <tapestry/autodiff.hpp>
+#include <tapestry/optim.hpp>
 
 #include <CLI/CLI.hpp>
 #include <cstddef>

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "tapestry/autodiff/error.hpp"
-#include "tapestry/study/state_spectrum.hpp"
+#include "tapestry/autodiff/states.hpp"
 
 namespace tapestry {
 namespace {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// All of the autodiff component: tapes, variables, ops, gradients, graphs.
+// All of the autodiff component: tapes, variables, ops, gradients, graphs and pictures.
 #pragma once
 
+#include "tapestry/autodiff/activation_page.hpp"
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/check.hpp"
 #include "tapestry/autodiff/checkpoint.hpp"
+#include "tapestry/autodiff/curves.hpp"
 #include "tapestry/autodiff/derivatives.hpp"
 #include "tapestry/autodiff/dot.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -19,6 +21,8 @@
 #include "tapestry/autodiff/random.hpp"
 #include "tapestry/autodiff/save_text.hpp"
 #include "tapestry/autodiff/shape.hpp"
+#include "tapestry/autodiff/states.hpp"
+#include "tapestry/autodiff/svg.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/autodiff/threads.hpp"
 #include "tapestry/autodiff/utf8.hpp"

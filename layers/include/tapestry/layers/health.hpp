@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "tapestry/autodiff/parameter_list.hpp"
+#include "tapestry/layers/parameter_health.hpp"
 #include "tapestry/layers/recurrent.hpp"
-#include "tapestry/study/parameter_health.hpp"
 
 namespace tapestry {
 

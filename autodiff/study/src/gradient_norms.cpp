@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "tapestry/study/gradient_norms.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <ostream>
+
+#include "marks.hpp"
+#include "tape/backward.hpp"
+#include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/number_text.hpp"
+#include "text.hpp"
+#include "view.hpp"
+
+namespace tapestry {
+namespace {
+
+using detail::Numbers;
+using detail::Record;
+
+/// All leaves up to `y` that need a gradient.
+template <class T>
+std::vector<Variable<T>> leaves_before(const Variable<T>& y) {
+  detail::TapeState<T>& tape = y.state("gradient_norms");
+  detail::check_root<T>(tape, "gradient_norms", y.index(), nullptr);
+  std::vector<Variable<T>> leaves;
+  for (std::uint32_t id = 0; id <= y.index(); ++id)
+    if (tape.entries[id].node == detail::none && tape.entries[id].requires_grad)
+      leaves.emplace_back(tape, id);
+  return leaves;
+}
+
+}  // namespace
+
+template <class T>
+GradientNorms<T> gradient_norms(const Variable<T>& y) {
+  const std::vector<Variable<T>> leaves = leaves_before(y);
+  const Record<T> record("gradient_norms", std::span<const Variable<T>>(leaves), y);
+  const detail::TapeState<T>& tape = y.state("gradient_norms");
+  std::vector<double> norms(record.size());
+  std::map<const Parameter<T>*, Numbers<T>> of_parameters;
+  reverse_sweep(
+      record, std::vector<bool>(record.edges().size(), true), {T{1}},
+      [&](std::uint32_t node, const Numbers<T>& gradient) {
+        norms[node] = detail::norm(gradient);
+        if (const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]))
+          detail::accumulate(of_parameters[parameter], gradient);
+      },
+      [](std::uint32_t, const Numbers<T>&) {});
+  std::vector<typename GradientNorms<T>::Norm> result;
+  std::vector<std::string> labels;
+  for (std::uint32_t node = 0; node < record.size(); ++node) {
+    const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]);
+    if (parameter) norms[node] = detail::norm(of_parameters[parameter]);
+    result.push_back({record.value(node), norms[node]});
+    labels.push_back(record.label(node));
+  }
+  return GradientNorms<T>(record.to_label(), std::move(result), std::move(labels));
+}
+
+template <class T>
+double GradientNorms<T>::of(const Variable<T>& v) const {
+  static_cast<void>(v.state("gradient_norms"));
+  for (const Norm& norm : norms_)
+    if (norm.value.id == v.index()) return norm.norm;
+  return 0;
+}
+
+template <class T>
+DotOverlay GradientNorms<T>::overlay() const {
+  DotOverlay overlay;
+  double largest = 0;
+  for (const Norm& norm : norms_) largest = std::max(largest, norm.norm);
+  double lowest = largest / 10;
+  for (const Norm& norm : norms_)
+    if (norm.norm > 0) lowest = std::min(lowest, norm.norm);
+  lowest = std::max(lowest, largest * 1e-8);
+  for (const Norm& norm : norms_) {
+    const double strength =
+        norm.norm > lowest ? std::log(norm.norm / lowest) / std::log(largest / lowest) : 0.0;
+    overlay.values[norm.value.id] = {.fill = detail::shade(strength),
+                                     .note = "‖∇‖ " + number_text(norm.norm, 2)};
+  }
+  overlay.title = "norms of the gradients of " + of_ + ": darkest " + number_text(largest, 3) +
+                  ", white " + number_text(lowest, 3) + " or less";
+  return overlay;
+}
+
+template <class T>
+std::string GradientNorms<T>::str() const {
+  std::vector<std::vector<std::string>> rows{{"gradient of " + of_ + " by", "norm"}};
+  for (std::size_t k = 0; k < norms_.size(); ++k)
+    if (!norms_[k].value.name.empty()) rows.push_back({labels_[k], number_text(norms_[k].norm, 5)});
+  return detail::table(rows);
+}
+
+template <class T>
+std::ostream& operator<<(std::ostream& out, const GradientNorms<T>& norms) {
+  return out << norms.str();
+}
+
+template class GradientNorms<float>;
+template class GradientNorms<double>;
+template GradientNorms<float> gradient_norms(const Variable<float>&);
+template GradientNorms<double> gradient_norms(const Variable<double>&);
+template std::ostream& operator<<(std::ostream&, const GradientNorms<float>&);
+template std::ostream& operator<<(std::ostream&, const GradientNorms<double>&);
+
+}  // namespace tapestry
