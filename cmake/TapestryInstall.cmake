@@ -34,12 +34,18 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_INCLUDEDIR
   BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}/${pkgconfig_dir} OUTPUT_VARIABLE pc_includedir)
 
 # Static libraries leave the linking of what they need to the program, with --static or without, as
-# nobody can link to them otherwise.
+# nobody can link to them otherwise. A shared libzip is named itself: --static would ask for what it
+# was linked to, whose development packages need not be there.
 set(pc_requires xtensor)
 set(pc_libs "")
 if(NOT BUILD_SHARED_LIBS)
-  set(pc_requires "xtensor, libzip")
-  foreach(library IN LISTS LAPACK_LIBRARIES BLAS_LIBRARIES CMAKE_THREAD_LIBS_INIT)
+  set(zip "")
+  if(libzip_LINK_LIBRARIES MATCHES "\\.a$")
+    set(pc_requires "xtensor, libzip")
+  else()
+    set(zip ${libzip_LINK_LIBRARIES})
+  endif()
+  foreach(library IN LISTS zip LAPACK_LIBRARIES BLAS_LIBRARIES CMAKE_THREAD_LIBS_INIT)
     if(library MATCHES "::")  # vcpkg lists Threads::Threads here
       continue()
     endif()

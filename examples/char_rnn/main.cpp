@@ -22,16 +22,20 @@ CLI::Option* add(CLI::App* app, const std::string& name, Value& value, const std
   return app->add_option(name, value, text)->capture_default_str();
 }
 
-void add_option(CLI::App* app, const OptionText& text, auto& value, const CLI::Validator& check) {
-  add(app, text.flag, value, text.help)->check(check)->group(text.group);
+CLI::Validator rule(const Check& check) {
+  return {[=](const std::string& text) { return check.complaint(text); }, check.help};
+}
+
+void add_option(CLI::App* app, const OptionText& text, auto& value, const Check& check) {
+  add(app, text.flag, value, text.help)->check(rule(check))->group(text.group);
 }
 void add_option(CLI::App* app, const OptionText& text, tapestry::data::Unit& unit,
-                const CLI::Validator& check) {
+                const Check& check) {
   const auto set = [&unit](const std::string& name) {
     unit = name == "word" ? tapestry::data::Unit::word : tapestry::data::Unit::character;
   };
   app->add_option_function<std::string>(text.flag, set, text.help)
-      ->check(check)
+      ->check(rule(check))
       ->default_str("character")
       ->group(text.group);
 }
@@ -48,10 +52,10 @@ void add_train(CLI::App& app) {
   command->add_flag("--overwrite", run->overwrite, "begin anew where there is a run already")
       ->excludes(resume);
   add(command, "--seconds", run->seconds, "stop after this time, to be resumed; 0: at the end")
-      ->check(not_negative());
+      ->check(rule(not_negative()));
   add(command, "--threads", run->threads, "that compute; the results do not depend on them")
-      ->check(whole(1));
-  for_each_option(*o, [&](const OptionText& option, auto& value, const CLI::Validator& check) {
+      ->check(rule(whole(1)));
+  for_each_option(*o, [&](const OptionText& option, auto& value, const Check& check) {
     add_option(command, option, value, check);
   });
   command->callback([=] {
@@ -74,21 +78,21 @@ void add_sample(CLI::App& app) {
   add_checkpoint(command, o->checkpoint);
   add(command, "--prime", o->prime, "the text begins so");
   add(command, "--length", o->length, "characters or words that follow; 0: without end")
-      ->check(whole());
+      ->check(rule(whole()));
   CLI::Option* temperature = add(command, "--temperature", o->temperature,
                                  "below 1 more like the text, 0 always the likeliest")
-                                 ->check(not_negative());
+                                 ->check(rule(not_negative()));
   CLI::Option* top_k =
       add(command, "--top-k", o->top_k, "draw from the k likeliest only; 0: from all")
-          ->check(whole());
+          ->check(rule(whole()));
   CLI::Option* top_p = add(command, "--top-p", o->top_p,
                            "draw from the likeliest that have this probability together")
-                           ->check(positive_share());
-  CLI::Option* seed =
-      command->add_option("--seed", o->seed, "of the draws [that of training]")->check(whole());
+                           ->check(rule(positive_share()));
+  CLI::Option* seed = command->add_option("--seed", o->seed, "of the draws [that of training]")
+                          ->check(rule(whole()));
   CLI::Option* beam =
       add(command, "--beam", o->beam, "search the likeliest text with a beam of this width instead")
-          ->check(whole());
+          ->check(rule(whole()));
   for (CLI::Option* of_draws : {temperature, top_k, top_p, seed}) beam->excludes(of_draws);
   command->callback([=] { sample(*o); });
 }
@@ -99,12 +103,13 @@ void add_inspect(CLI::App& app) {
   add_checkpoint(command, o->checkpoint);
   command->add_option("--text", o->text, "a file to read");
   command->add_option("--prime", o->prime, "or the text itself");
-  add(command, "--length", o->length, "tokens of the file that are read")->check(whole(1));
-  command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]")->check(whole());
+  add(command, "--length", o->length, "tokens of the file that are read")->check(rule(whole(1)));
+  command->add_option("--layer", o->layer, "recurrent layer, from 0 [the last]")
+      ->check(rule(whole()));
   add(command, "--gate", o->gate, "h; of an LSTM also c, i, f, g, o; of a GRU also r, z, n");
   command
       ->add_option("--unit", o->units, "units to show, and to list the places where they fire: 3,5")
-      ->check(whole())
+      ->check(rule(whole()))
       ->delimiter(',')
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
@@ -117,7 +122,7 @@ void add_graph(CLI::App& app) {
   const auto o = std::make_shared<GraphOptions>();
   add_checkpoint(command, o->checkpoint);
   add(command, "--steps", o->steps, "time steps; with many of them, --roll shows more")
-      ->check(whole(1));
+      ->check(rule(whole(1)));
   command->add_option("--prime", o->prime, "text that the model reads, one token more than steps");
   command->add_flag("--values", o->values, "print values");
   command->add_flag("--gradients", o->gradients, "print gradients of the loss");

@@ -16,10 +16,9 @@ struct OptionText {
 
 /// Calls `option(text, value, check)` for each of them but the text that is learned.
 void for_each_option(auto& o, auto&& option) {
-  using Kinds = CLI::IsMember;
   const char *text = "Text", *model = "Model", *training = "Training";
   option(OptionText{"--unit", "/tokens/unit", "what a token is", text}, o.tokens.unit,
-         Kinds({"character", "word"}));
+         one_of({"character", "word"}));
   option(OptionText{"--min-count", "/tokens/min_count", "rarer characters or words become <unk>",
                     text},
          o.tokens.min_count, whole(1));
@@ -33,7 +32,7 @@ void for_each_option(auto& o, auto&& option) {
          o.validation, share(0.9));
 
   option(OptionText{"--cell", "/model/cell", "kind of recurrent layer", model}, o.model.cell,
-         Kinds({"rnn", "lstm", "gru"}));
+         one_of({"rnn", "lstm", "gru"}));
   option(OptionText{"--layers", "/model/layers", "recurrent layers", model}, o.model.layers,
          whole(1));
   option(OptionText{"--hidden", "/model/hidden", "units of a layer", model}, o.model.hidden,
@@ -51,11 +50,11 @@ void for_each_option(auto& o, auto&& option) {
          o.sequence, whole(1));
   option(OptionText{"--batch", "/batch", "sequences in a step", training}, o.batch, whole(1));
   option(OptionText{"--optimizer", "/optimizer", "sgd is with a momentum of 0.9", training},
-         o.optimizer, Kinds({"adam", "adamw", "rmsprop", "adagrad", "sgd"}));
+         o.optimizer, one_of({"adam", "adamw", "rmsprop", "adagrad", "sgd"}));
   option(OptionText{"--learning-rate", "/learning_rate", "the highest", training}, o.learning_rate,
          not_negative());
   option(OptionText{"--schedule", "/schedule/kind", "of the learning rate", training},
-         o.schedule.kind, Kinds({"constant", "step", "cosine"}));
+         o.schedule.kind, one_of({"constant", "step", "cosine"}));
   option(OptionText{"--warm-up", "/schedule/warm_up",
                     "steps in which the learning rate rises from zero", training},
          o.schedule.warm_up, whole());

@@ -39,13 +39,13 @@ bool is_of_kind(const Json& json) {
 
 /// Reads one field, which `check` must find good as it would on the command line.
 template <class Value>
-void read(const Json& json, const std::string& place, Value& value, const CLI::Validator* check) {
+void read(const Json& json, const std::string& place, Value& value, const Check* check) {
   const Json::json_pointer pointer(place);
   if (!json.contains(pointer))
     throw tapestry::ArgumentError("options", "there is no " + name_of(place));
   const Json& found = json[pointer];
   const std::string text = found.is_string() ? found.get<std::string>() : found.dump();
-  const std::string complaint = is_of_kind<Value>(found) ? (check ? (*check)(text) : "")  //
+  const std::string complaint = is_of_kind<Value>(found) ? (check ? check->complaint(text) : "")  //
                                                          : "is of another kind: " + text;
   if (!complaint.empty())
     throw tapestry::ArgumentError("options", name_of(place) + " " + complaint);

@@ -373,8 +373,10 @@ BOOST_AUTO_TEST_CASE(a_terminal_gets_a_bar_that_redraws_itself) {
   std::string line;
   for (const std::string& word : command(place.training())) line += "'" + word + "' ";
   const Outcome outcome = tp::test::run({"/usr/bin/script", "-qec", line, "/dev/null"});
-  if (outcome.code == 127) {
-    BOOST_TEST_MESSAGE("skipped: no program 'script' to make a terminal");
+  // A bare root file system has neither the program nor, perhaps, terminals.
+  const bool no_program = outcome.code == 127;
+  if (no_program || has(outcome.error, "failed to create pseudo-terminal")) {
+    std::cout << "skipped: " << (no_program ? "no program 'script'" : outcome.error) << '\n';
     return;
   }
   BOOST_TEST(outcome.code == 0, outcome.output);

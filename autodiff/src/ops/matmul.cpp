@@ -75,14 +75,13 @@ struct MatMul {
     const Shape batch_a = batch_of(shape_a);
     const Shape batch_b = batch_of(shape_b);
     T* c = y.data;
-    const detail::Loops<2> loops(broadcast_shapes(name, batch_a, batch_b), {&batch_a, &batch_b});
-    for_each_run(loops, [&](const auto& offset, std::size_t count, const auto& stride) {
-      for (std::size_t i = 0; i < count; ++i, c += size)
+    const Shape batch = broadcast_shapes(name, batch_a, batch_b);
+    for (detail::Runs<2> run(batch, {&batch_a, &batch_b}); run; run.next())
+      for (std::size_t i = 0; i < run.count; ++i, c += size)
         detail::gemm(ta, tb, left.rows, right.columns, left.columns,
-                     a.data + (offset[0] + i * stride[0]) * left.rows * left.columns,
-                     b.data + (offset[1] + i * stride[1]) * right.rows * right.columns, c,
+                     a.data + (run.offsets[0] + i * run.strides[0]) * left.rows * left.columns,
+                     b.data + (run.offsets[1] + i * run.strides[1]) * right.rows * right.columns, c,
                      y.accumulate);
-    });
   }
 
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {

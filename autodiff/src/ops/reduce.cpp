@@ -71,19 +71,18 @@ class Totals {
 template <class T>
 void reduce_add(const Out<T>& target, const In<T>& x) {
   if (!target.accumulate) std::fill_n(target.data, target.size(), T{0});
-  const Loops<2> loops(x.shape(), {&target.shape(), &x.shape()});
+  Runs<2> run(x.shape(), {&target.shape(), &x.shape()});
   if constexpr (std::is_same_v<T, float>) {
-    if (loops.rank > 1 && x.size() / few > target.size()) {
+    if (run.several() && x.size() / few > target.size()) {
       Totals totals(target.size());
-      for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
-        totals.add(offset[0], stride[0] != 0, x.data + offset[1], n);
-      });
+      for (; run; run.next())
+        totals.add(run.offsets[0], run.strides[0] != 0, x.data + run.offsets[1], run.count);
       return totals.add_to(target.data);
     }
   }
-  for_each_run(loops, [&](const auto& offset, std::size_t n, const auto& stride) {
-    add_run(target.data + offset[0], stride[0] != 0 || n == 1, x.data + offset[1], n);
-  });
+  for (; run; run.next())
+    add_run(target.data + run.offsets[0], run.strides[0] != 0 || run.count == 1,
+            x.data + run.offsets[1], run.count);
 }
 
 }  // namespace detail
@@ -92,7 +91,6 @@ namespace {
 
 using detail::apply_reduction;
 using detail::for_each_pair;
-using detail::Loops;
 using detail::Reduce;
 
 struct Sum : Reduce {
@@ -196,14 +194,13 @@ struct BroadcastTo {
   void forward(const Out<T>& y, const In<T>& x) const {
     const Shape from = with_rank(x.shape(), shape.rank());
     T* to = y.data;
-    for_each_run(Loops<1>(shape, {&from}),
-                 [&](const auto& offset, std::size_t n, const auto& stride) {
-                   if (stride[0] == 0)
-                     std::fill_n(to, n, x.data[offset[0]]);
-                   else
-                     std::copy_n(x.data + offset[0], n, to);
-                   to += n;
-                 });
+    for (detail::Runs<1> run(shape, {&from}); run; run.next()) {
+      if (run.strides[0] == 0)
+        std::fill_n(to, run.count, x.data[run.offsets[0]]);
+      else
+        std::copy_n(x.data + run.offsets[0], run.count, to);
+      to += run.count;
+    }
   }
   auto backward(const auto& g, const auto&, const auto& x) const {
     return detail::sum_to(g, x.shape());

@@ -13,11 +13,9 @@ namespace tapestry::detail {
 /// Calls `body(target index, x index)` for each element of `x`; `kept` has its rank.
 template <class Body>
 void for_each_pair(const Shape& kept, const Shape& full, const Body& body) {
-  for_each_run(Loops<2>(full, {&kept, &full}),
-               [&](const auto& offset, std::size_t n, const auto& stride) {
-                 for (std::size_t i = 0; i < n; ++i)
-                   body(offset[0] + i * stride[0], offset[1] + i * stride[1]);
-               });
+  for (Runs<2> run(full, {&kept, &full}); run; run.next())
+    for (std::size_t i = 0; i < run.count; ++i)
+      body(run.offsets[0] + i * run.strides[0], run.offsets[1] + i * run.strides[1]);
 }
 
 inline std::string axes_text(std::uint32_t set) {

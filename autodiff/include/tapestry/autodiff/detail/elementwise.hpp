@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -68,44 +69,63 @@ struct Loops {
   }
 };
 
-/// Calls `body(offsets, count, strides)` for each run of the innermost level.
-template <std::size_t N, class Body>
-void for_each_run(const Loops<N>& loops, const Body& body) {
-  const std::size_t inner = loops.rank - 1;
-  for (std::size_t level = 0; level < loops.rank; ++level)
-    if (loops.counts[level] == 0) return;
+/// The runs over a broadcast shape, one after the other: `for (Runs<N> run(...); run; run.next())`.
+/// Where each operand has all elements, or one, a single run does, and no loops are built.
+template <std::size_t N>
+class Runs {
+ public:
+  std::size_t count = 0;  // elements of this run
   std::array<std::size_t, N> offsets{};
-  std::array<std::size_t, Shape::max_rank + 1> position{};
-  for (;;) {
-    body(offsets, loops.counts[inner], loops.strides[inner]);
-    std::size_t level = inner;
-    for (;;) {
-      if (level == 0) return;
-      --level;
-      for (std::size_t k = 0; k < N; ++k) offsets[k] += loops.strides[level][k];
-      if (++position[level] < loops.counts[level]) break;
-      for (std::size_t k = 0; k < N; ++k)
-        offsets[k] -= loops.strides[level][k] * loops.counts[level];
-      position[level] = 0;
+  std::array<std::size_t, N> strides{};  // 0 or 1: operands are contiguous
+
+  Runs(const Shape& full, const std::array<const Shape*, N>& operands) : count(full.size()) {
+    for (std::size_t k = 0; k < N; ++k) {
+      const std::size_t size = operands[k]->size();
+      if (size == count) {
+        strides[k] = 1;
+      } else if (size != 1) {
+        start_loops(full, operands);
+        return;
+      }
     }
   }
-}
 
-/// The same without building loops where one run does: each operand has all elements, or one.
-template <std::size_t N, class Body>
-void for_each_broadcast_run(const Shape& full, const std::array<const Shape*, N>& operands,
-                            const Body& body) {
-  const std::size_t count = full.size();
-  std::array<std::size_t, N> strides{};
-  for (std::size_t k = 0; k < N; ++k) {
-    const std::size_t size = operands[k]->size();
-    if (size == count)
-      strides[k] = 1;
-    else if (size != 1)
-      return for_each_run(Loops<N>(full, operands), body);
+  explicit operator bool() const { return count > 0; }
+
+  /// Whether there is more than one.
+  [[nodiscard]] bool several() const { return loops_ && loops_->rank > 1; }
+
+  void next() {
+    if (loops_)
+      advance();
+    else
+      count = 0;
   }
-  if (count > 0) body(std::array<std::size_t, N>{}, count, strides);
-}
+
+ private:
+  // Not inlined: they would stand in each op anew.
+  [[gnu::noinline]] void start_loops(const Shape& full,
+                                     const std::array<const Shape*, N>& operands) {
+    loops_.emplace(full, operands);
+    const std::size_t inner = loops_->rank - 1;
+    strides = loops_->strides[inner];
+    if (count > 0) count = loops_->counts[inner];
+  }
+
+  [[gnu::noinline]] void advance() {
+    for (std::size_t level = loops_->rank - 1; level-- > 0;) {
+      const std::array<std::size_t, N>& step = loops_->strides[level];
+      for (std::size_t k = 0; k < N; ++k) offsets[k] += step[k];
+      if (++position_[level] < loops_->counts[level]) return;
+      for (std::size_t k = 0; k < N; ++k) offsets[k] -= step[k] * loops_->counts[level];
+      position_[level] = 0;
+    }
+    count = 0;
+  }
+
+  std::optional<Loops<N>> loops_;
+  std::array<std::size_t, Shape::max_rank + 1> position_{};
+};
 
 template <class Lane, class T>
 Lane load(const T* p, bool moves) {
@@ -141,18 +161,19 @@ void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x
                          std::index_sequence<k...>) {
   T* out = y.data;
   const std::array<const Shape*, sizeof...(k)> shapes{&x[k].shape()...};
-  for_each_broadcast_run(
-      y.shape(), shapes, [&](const auto& offset, std::size_t n, const auto& stride) {
-        std::size_t i = 0;
-        for (; i + Lane::width <= n; i += Lane::width)
-          Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
-              .store(out + i);
-        if (i < n)
-          store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
-                                                           stride[k] != 0, n - i)...)),
-                           out + i, n - i);
-        out += n;
-      });
+  for (Runs<sizeof...(k)> run(y.shape(), shapes); run; run.next()) {
+    const auto offset = run.offsets, stride = run.strides;
+    const std::size_t n = run.count;
+    std::size_t i = 0;
+    for (; i + Lane::width <= n; i += Lane::width)
+      Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
+          .store(out + i);
+    if (i < n)
+      store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
+                                                       stride[k] != 0, n - i)...)),
+                       out + i, n - i);
+    out += n;
+  }
 }
 
 /// Where a run of gradients goes: into `n` elements, or summed into one.
@@ -229,33 +250,33 @@ void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, co
                                                     &x[k].shape()...};
   const bool reduces = target.size() != g.size();
   if (reduces && !target.accumulate) std::fill_n(target.data, target.size(), T{0});
-  for_each_broadcast_run(
-      g.shape(), shapes, [&](const auto& offset, std::size_t n, const auto& stride) {
-        const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at,
-                                                std::size_t count,
-                                                std::integral_constant<std::size_t, j>) {
-          constexpr std::size_t bit = j < 2 ? 0 : j - 2;
-          if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
-            const T* p = source.data + offset[j] + at * stride[j];
-            return count == Lane::width ? load<Lane>(p, stride[j] != 0)
-                                        : load_some<Lane>(p, stride[j] != 0, count);
-          } else {
-            return NotSaved{};
-          }
-        };
-        const auto rule = [&](std::size_t at, std::size_t count) {
-          return Lane(call_rule<i>(
-              op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
-              operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
-              operand(x[k], at, count, std::integral_constant<std::size_t, k + 3>{})...));
-        };
-        GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
-                                   target.accumulate || reduces);
-        std::size_t at = 0;
-        for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
-        if (at < n) sink.put_some(at, rule(at, n - at), n - at);
-        sink.finish();
-      });
+  for (Runs<n_operands> run(g.shape(), shapes); run; run.next()) {
+    const auto offset = run.offsets, stride = run.strides;
+    const std::size_t n = run.count;
+    const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at, std::size_t count,
+                                            std::integral_constant<std::size_t, j>) {
+      constexpr std::size_t bit = j < 2 ? 0 : j - 2;
+      if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
+        const T* p = source.data + offset[j] + at * stride[j];
+        return count == Lane::width ? load<Lane>(p, stride[j] != 0)
+                                    : load_some<Lane>(p, stride[j] != 0, count);
+      } else {
+        return NotSaved{};
+      }
+    };
+    const auto rule = [&](std::size_t at, std::size_t count) {
+      return Lane(
+          call_rule<i>(op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
+                       operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
+                       operand(x[k], at, count, std::integral_constant<std::size_t, k + 3>{})...));
+    };
+    GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
+                               target.accumulate || reduces);
+    std::size_t at = 0;
+    for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
+    if (at < n) sink.put_some(at, rule(at, n - at), n - at);
+    sink.finish();
+  }
 }
 
 }  // namespace detail
