@@ -36,6 +36,7 @@ struct Loops {
   std::size_t rank = 0;
   std::array<std::size_t, Shape::max_rank + 1> counts{};
   std::array<std::array<std::size_t, N>, Shape::max_rank + 1> strides{};
+  std::array<std::size_t, Shape::max_rank + 1> position{};
 
   Loops(const Shape& full, const std::array<const Shape*, N>& operands) {
     std::array<std::array<std::size_t, Shape::max_rank>, N> of{};
@@ -80,7 +81,7 @@ class Runs {
 
   Runs(const Shape& full, const std::array<const Shape*, N>& operands) : count(full.size()) {
     for (std::size_t k = 0; k < N; ++k) {
-      const std::size_t size = operands[k]->size();
+      const std::size_t size = count == 1 ? 1 : operands[k]->size();
       if (size == count) {
         strides[k] = 1;
       } else if (size != 1) {
@@ -116,15 +117,14 @@ class Runs {
     for (std::size_t level = loops_->rank - 1; level-- > 0;) {
       const std::array<std::size_t, N>& step = loops_->strides[level];
       for (std::size_t k = 0; k < N; ++k) offsets[k] += step[k];
-      if (++position_[level] < loops_->counts[level]) return;
+      if (++loops_->position[level] < loops_->counts[level]) return;
       for (std::size_t k = 0; k < N; ++k) offsets[k] -= step[k] * loops_->counts[level];
-      position_[level] = 0;
+      loops_->position[level] = 0;
     }
     count = 0;
   }
 
   std::optional<Loops<N>> loops_;
-  std::array<std::size_t, Shape::max_rank + 1> position_{};
 };
 
 template <class Lane, class T>
@@ -161,9 +161,8 @@ void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x
                          std::index_sequence<k...>) {
   T* out = y.data;
   const std::array<const Shape*, sizeof...(k)> shapes{&x[k].shape()...};
-  for (Runs<sizeof...(k)> run(y.shape(), shapes); run; run.next()) {
-    const auto offset = run.offsets, stride = run.strides;
-    const std::size_t n = run.count;
+  const auto body = [&](const auto& offset, std::size_t n, const auto& stride)
+      __attribute__((noinline)) {
     std::size_t i = 0;
     for (; i + Lane::width <= n; i += Lane::width)
       Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
@@ -173,7 +172,9 @@ void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x
                                                        stride[k] != 0, n - i)...)),
                        out + i, n - i);
     out += n;
-  }
+  };
+  for (Runs<sizeof...(k)> run(y.shape(), shapes); run; run.next())
+    body(run.offsets, run.count, run.strides);
 }
 
 /// Where a run of gradients goes: into `n` elements, or summed into one.
@@ -250,9 +251,8 @@ void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, co
                                                     &x[k].shape()...};
   const bool reduces = target.size() != g.size();
   if (reduces && !target.accumulate) std::fill_n(target.data, target.size(), T{0});
-  for (Runs<n_operands> run(g.shape(), shapes); run; run.next()) {
-    const auto offset = run.offsets, stride = run.strides;
-    const std::size_t n = run.count;
+  const auto body = [&](const auto& offset, std::size_t n, const auto& stride)
+      __attribute__((noinline)) {
     const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at, std::size_t count,
                                             std::integral_constant<std::size_t, j>) {
       constexpr std::size_t bit = j < 2 ? 0 : j - 2;
@@ -276,7 +276,9 @@ void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, co
     for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
     if (at < n) sink.put_some(at, rule(at, n - at), n - at);
     sink.finish();
-  }
+  };
+  for (Runs<n_operands> run(g.shape(), shapes); run; run.next())
+    body(run.offsets, run.count, run.strides);
 }
 
 }  // namespace detail
