@@ -336,6 +336,23 @@ BOOST_AUTO_TEST_CASE(verify_finds_an_op_with_a_wrong_rule) {
   BOOST_TEST(verification.str().find("FAILS") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(verify_holds_nothing_of_numbers_that_are_not_finite) {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()})
+    for (const std::size_t place : {0, 1, 2}) {
+      Tape<double> tape;
+      Array<double> start{1, 2, 3};
+      start(place) = bad;
+      const auto x = tape.variable(start, "x");
+      const auto loss = sum(tanh(x * x) * x - x * x);
+      const Verification verification = verify(x, loss);
+      BOOST_TEST(!verification.holds(), verification.str());
+      BOOST_TEST(verification.str().find("not finite") != std::string::npos, verification.str());
+      for (const Identity& identity : verification.identities())
+        if (identity.name != "paths by length are all paths" && identity.applies)
+          BOOST_TEST(!identity.holds(), identity.name);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(verify_leaves_out_what_does_not_apply) {
   Lab lab(3);
   const Hook hook = lab.h[0].register_hook([](const Variable<double>& g) { return g * 2.0; });

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "larger.hpp"
 #include "marks.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
@@ -29,6 +30,7 @@ std::vector<Numbers<T>> tangents(const Record<T>& record, const Numbers<T>& dire
 
 namespace {
 
+using detail::larger;
 using detail::Numbers;
 using detail::Record;
 
@@ -142,15 +144,15 @@ double GradientFlow<T>::imbalance() const {
   const Record<T>& record = *data_->record;
   double largest = 0;
   double difference = 0;
-  for (const double flow : data_->by_edge) largest = std::max(largest, std::abs(flow));
+  for (const double flow : data_->by_edge) largest = larger(largest, std::abs(flow));
   for (std::uint32_t node = 0; node < record.size(); ++node) {
     const double through = data_->by_node[node];
     if (!record.in(node).empty())
-      difference = std::max(difference, std::abs(data_->sum(record.in(node)) - through));
+      difference = larger(difference, std::abs(data_->sum(record.in(node)) - through));
     if (!record.out(node).empty())
-      difference = std::max(difference, std::abs(data_->sum(record.out(node)) - through));
+      difference = larger(difference, std::abs(data_->sum(record.out(node)) - through));
   }
-  return largest > 0 ? difference / largest : 0;
+  return largest == 0 ? 0 : difference / largest;
 }
 
 template <class T>

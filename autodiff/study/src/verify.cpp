@@ -6,6 +6,7 @@
 #include <ostream>
 #include <type_traits>
 
+#include "larger.hpp"
 #include "path_set.hpp"
 #include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -20,10 +21,12 @@
 namespace tapestry {
 namespace {
 
+using detail::larger;
 using detail::Numbers;
 using detail::Record;
 
-/// The largest difference, relative to the largest number of either side.
+/// The largest difference, relative to the largest number of either side; NaN where it cannot be
+/// told, as one of them is not finite.
 template <class T>
 double relative(const Numbers<T>& a, const Numbers<T>& b) {
   double difference = 0;
@@ -31,10 +34,10 @@ double relative(const Numbers<T>& a, const Numbers<T>& b) {
   for (std::size_t k = 0; k < std::max(a.size(), b.size()); ++k) {
     const double x = a.empty() ? 0 : static_cast<double>(a[k]);
     const double y = b.empty() ? 0 : static_cast<double>(b[k]);
-    difference = std::max(difference, std::abs(x - y));
-    largest = std::max({largest, std::abs(x), std::abs(y)});
+    difference = larger(difference, std::abs(x - y));
+    largest = larger(largest, larger(std::abs(x), std::abs(y)));
   }
-  return largest > 0 ? difference / largest : 0;
+  return largest == 0 ? 0 : difference / largest;
 }
 
 template <class T>
@@ -71,6 +74,7 @@ class Verifier {
 
  private:
   void add(std::string name, double difference, std::string note) {
+    if (std::isnan(difference)) note += "; a value or gradient is not finite";
     results_.push_back({std::move(name), true, difference, options_.tolerance, std::move(note)});
   }
   void leave_out(std::string name, std::string why) {
@@ -119,16 +123,16 @@ class Verifier {
     const std::string edges = std::to_string(record_.edges().size()) + " arrows";
     add("what flows in flows out", flow_.imbalance(), edges);
     double largest = 0;
-    for (const auto& arrow : flow_.arrows()) largest = std::max(largest, std::abs(arrow.flow));
+    for (const auto& arrow : flow_.arrows()) largest = larger(largest, std::abs(arrow.flow));
     constexpr std::size_t most_cuts = 100;
     const std::size_t step = record_.size() / most_cuts + 1;
     double difference = 0;
     std::size_t cuts = 0;
     for (std::size_t node = 0; node + 1 < record_.size(); node += step, ++cuts)
-      difference = std::max(
-          difference,
-          std::abs(flow_.cut(record_.id(static_cast<std::uint32_t>(node))) - flow_.total()));
-    add("every cut carries the total", largest > 0 ? difference / largest : 0,
+      difference =
+          larger(difference,
+                 std::abs(flow_.cut(record_.id(static_cast<std::uint32_t>(node))) - flow_.total()));
+    add("every cut carries the total", largest == 0 ? 0 : difference / largest,
         std::to_string(cuts) + " cuts");
   }
 
@@ -136,8 +140,8 @@ class Verifier {
     constexpr double z = 0.5;
     double difference = 0;
     for (const CrossingSpectrum<T>& spectrum : spectra) {
-      difference = std::max(difference, relative(numbers_of(spectrum.gradient()), gradient_));
-      difference = std::max(difference, relative(numbers_of(spectrum.at(1)), gradient_));
+      difference = larger(difference, relative(numbers_of(spectrum.gradient()), gradient_));
+      difference = larger(difference, relative(numbers_of(spectrum.at(1)), gradient_));
       if (detail::norm(numbers_of(spectrum.rest())) > 0) continue;
       Numbers<T> sum;
       double power = 1;
@@ -146,7 +150,7 @@ class Verifier {
         for (T& element : term) element = static_cast<T>(static_cast<double>(element) * power);
         detail::accumulate(sum, std::move(term));
       }
-      difference = std::max(difference, relative(numbers_of(spectrum.at(z)), sum));
+      difference = larger(difference, relative(numbers_of(spectrum.at(z)), sum));
     }
     add("the gradient split by crossings adds up", difference,
         std::to_string(spectra.size()) + " ways to mark arrows");
@@ -177,11 +181,11 @@ class Verifier {
       for (std::size_t k = 0; k < edges.size(); ++k) {
         const Numbers<T>& along = x.at(record_.edges()[edges[k]].from);
         back += detail::dot(results[k], along);
-        size = std::max(size, detail::norm(results[k]) * detail::norm(along));
+        size = larger(size, detail::norm(results[k]) * detail::norm(along));
       }
       const double difference =
-          size > 0 ? std::abs(detail::dot(moved, y) - back) / size : std::abs(back);
-      if (difference < worst || (difference == 0 && worst == 0)) continue;
+          size == 0 ? std::abs(back) : std::abs(detail::dot(moved, y) - back) / size;
+      if (!(larger(worst, difference) > worst || std::isnan(difference))) continue;
       worst = difference;
       where = record_.label(node);
     }
@@ -193,7 +197,7 @@ class Verifier {
     const std::string name = "a small step changes the result as the gradient says";
     const double slope = detail::norm(gradient_);
     if constexpr (std::is_same_v<T, float>) return leave_out(name, "in single precision");
-    if (!(slope > 0)) return leave_out(name, "the gradient is zero");
+    if (slope == 0) return leave_out(name, "the gradient is zero");
     const detail::TapeState<T>& tape = to_.state("verify");
     const detail::Entry<T>& source = tape.entries[from_[0].index()];
     Numbers<T> value(source.data, source.data + source.shape.size());
@@ -207,9 +211,9 @@ class Verifier {
     try {
       const double measured = (at(step) - at(-step)) / (2 * step);
       const double around = std::abs(at(0)) * 1e-16 / step;  // rounding of the values
-      results_.push_back({name, true, std::abs(measured - slope) / slope,
-                          std::max(1e-5, 100 * around / slope),
-                          "slope " + number_text(slope, 5) + ", step " + number_text(step, 2)});
+      add(name, std::abs(measured - slope) / slope,
+          "slope " + number_text(slope, 5) + ", step " + number_text(step, 2));
+      results_.back().tolerance = std::max(1e-5, 100 * around / slope);
     } catch (const GradientError& error) {
       leave_out(name, error.what());
     }

@@ -62,7 +62,7 @@ class GradientFlow {
   [[nodiscard]] double across_step(std::int64_t step) const;
 
   /// The largest difference between what flows into a value between and out of it, relative to the
-  /// largest flow.
+  /// largest flow; NaN when a flow is not finite.
   [[nodiscard]] double imbalance() const;
 
   /// For a drawing: width for the amount, green above zero and red below.

@@ -29,7 +29,7 @@ struct VerifyOptions {
 struct Identity {
   std::string name;       ///< "paths sum to the gradient"
   bool applies = true;    ///< whether it could be tested
-  double difference = 0;  ///< relative
+  double difference = 0;  ///< relative; NaN, which does not hold, where numbers are not finite
   double tolerance = 0;
   std::string note;  ///< how much was tested, or why it does not apply
 
