@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <tapestry/autodiff/utf8.hpp>
+#include <vector>
 
 #include "checks.hpp"
 #include "commands.hpp"
@@ -26,15 +27,15 @@ CLI::Validator rule(const Check& check) {
   return {[=](const std::string& text) { return check.complaint(text); }, check.help};
 }
 
-void add_option(CLI::App* app, const OptionText& text, auto& value, const Check& check) {
-  add(app, text.flag, value, text.help)->check(rule(check))->group(text.group);
+CLI::Option* add_option(CLI::App* app, const OptionText& text, auto& value, const Check& check) {
+  return add(app, text.flag, value, text.help)->check(rule(check))->group(text.group);
 }
-void add_option(CLI::App* app, const OptionText& text, tapestry::data::Unit& unit,
-                const Check& check) {
+CLI::Option* add_option(CLI::App* app, const OptionText& text, tapestry::data::Unit& unit,
+                        const Check& check) {
   const auto set = [&unit](const std::string& name) {
     unit = name == "word" ? tapestry::data::Unit::word : tapestry::data::Unit::character;
   };
-  app->add_option_function<std::string>(text.flag, set, text.help)
+  return app->add_option_function<std::string>(text.flag, set, text.help)
       ->check(rule(check))
       ->default_str("character")
       ->group(text.group);
@@ -55,13 +56,14 @@ void add_train(CLI::App& app) {
       ->check(rule(not_negative()));
   add(command, "--threads", run->threads, "that compute; the results do not depend on them")
       ->check(rule(whole(1)));
+  std::vector<const CLI::Option*> of_run;
   for_each_option(*o, [&](const OptionText& option, auto& value, const Check& check) {
-    add_option(command, option, value, check);
+    of_run.push_back(add_option(command, option, value, check));
   });
   command->callback([=] {
     if (!run->resume && text->count() == 0) throw CLI::RequiredError("--text");
-    for (const CLI::Option* option : command->get_options())
-      if (run->resume && option->count() > 0 && option->get_group() != "Options")
+    for (const CLI::Option* option : of_run)
+      if (run->resume && option->count() > 0)
         throw CLI::ValidationError(option->get_name(),
                                    "a run is resumed by the options it began with");
     train(*o, *run);
