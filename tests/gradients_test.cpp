@@ -175,11 +175,10 @@ struct Swish {
 struct Scaled {
   static constexpr auto name = "scaled";
   static constexpr Saves saves = save_input(1);
+  static constexpr auto no_gradient = inputs(1);
   double factor;
   auto forward(const auto& a, const auto& b) const { return factor * (a * b); }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
-    return factor * (g * b);
-  }
+  auto backward(Wrt<0>, const auto& g, const auto& b) const { return factor * (g * b); }
 };
 
 /// Sums over the last axis; a general op with a member that owns memory.

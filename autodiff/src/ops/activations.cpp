@@ -13,7 +13,7 @@ struct Erf {
   static constexpr auto formula = "y = 2 / √π ∫ e^-t² dt from 0 to x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return erf(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     return g * (2.0 * std::numbers::inv_sqrtpi * exp(-(x * x)));
   }
 };
@@ -28,9 +28,7 @@ struct Gelu {
     return (0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * exp(-0.5 * (x * x));
   }
   auto forward(const auto& x) const { return x * cumulative(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
-    return g * (cumulative(x) + x * density(x));
-  }
+  auto backward(const auto& g, const auto& x) const { return g * (cumulative(x) + x * density(x)); }
 };
 
 struct Silu {
@@ -49,7 +47,7 @@ struct Elu {
   static constexpr Saves saves = save_inputs;
   double a;
   auto forward(const auto& x) const { return where(x > 0.0, x, a * expm1(minimum(x, 0.0))); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     return where(x > 0.0, g, g * (a * exp(where(x >= 0.0, 0.0, x))));  // NaN stays
   }
   [[nodiscard]] std::string attributes() const { return "alpha=" + number_text(a); }
@@ -61,9 +59,7 @@ struct LeakyRelu {
   static constexpr Saves saves = save_inputs;
   double s;
   auto forward(const auto& x) const { return where(x > 0.0, x, s * x); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
-    return where(x > 0.0, g, s * g);
-  }
+  auto backward(const auto& g, const auto& x) const { return where(x > 0.0, g, s * g); }
   [[nodiscard]] std::string attributes() const { return "slope=" + number_text(s); }
 };
 
@@ -72,9 +68,7 @@ struct HardTanh {
   static constexpr auto formula = "y = x, but at least -1 and at most 1";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return minimum(maximum(x, -1.0), 1.0); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
-    return where(abs(x) < 1.0, g, 0.0);
-  }
+  auto backward(const auto& g, const auto& x) const { return where(abs(x) < 1.0, g, 0.0); }
 };
 
 struct HardSigmoid {
@@ -82,9 +76,7 @@ struct HardSigmoid {
   static constexpr auto formula = "y = x / 6 + 1/2, but at least 0 and at most 1";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return minimum(maximum(x / 6.0 + 0.5, 0.0), 1.0); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
-    return where(abs(x) < 3.0, g / 6.0, 0.0);
-  }
+  auto backward(const auto& g, const auto& x) const { return where(abs(x) < 3.0, g / 6.0, 0.0); }
 };
 
 struct HardSwish {
@@ -92,7 +84,7 @@ struct HardSwish {
   static constexpr auto formula = "y = x hard_sigmoid(x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return x * minimum(maximum(x / 6.0 + 0.5, 0.0), 1.0); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     return where(abs(x) < 3.0, g * (x / 3.0 + 0.5), where(x > 0.0, g, 0.0));
   }
 };

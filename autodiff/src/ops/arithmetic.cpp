@@ -12,8 +12,8 @@ struct Add {
   static constexpr auto formula = "y = a + b";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a + b; }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
+  auto backward(Wrt<0>, const auto& g) const { return g; }
+  auto backward(Wrt<1>, const auto& g) const { return g; }
 };
 
 struct Subtract {
@@ -21,8 +21,8 @@ struct Subtract {
   static constexpr auto formula = "y = a - b";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& a, const auto& b) const { return a - b; }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto&) const { return g; }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto&, const auto&) const { return -g; }
+  auto backward(Wrt<0>, const auto& g) const { return g; }
+  auto backward(Wrt<1>, const auto& g) const { return -g; }
 };
 
 struct Multiply {
@@ -30,12 +30,8 @@ struct Multiply {
   static constexpr auto formula = "y = a b";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return a * b; }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& b) const {
-    return g * b;
-  }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto&) const {
-    return g * a;
-  }
+  auto backward(Wrt<0>, const auto& g, const auto&, const auto& b) const { return g * b; }
+  auto backward(Wrt<1>, const auto& g, const auto& a, const auto&) const { return g * a; }
 };
 
 struct Divide {
@@ -56,7 +52,7 @@ struct Negative {
   static constexpr auto formula = "y = -x";
   static constexpr Saves saves = save_nothing;
   auto forward(const auto& x) const { return -x; }
-  auto backward(const auto& g, const auto&, const auto&) const { return -g; }
+  auto backward(const auto& g) const { return -g; }
 };
 
 struct AddScalar {
@@ -65,7 +61,7 @@ struct AddScalar {
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x + c; }
-  auto backward(const auto& g, const auto&, const auto&) const { return g; }
+  auto backward(const auto& g) const { return g; }
   [[nodiscard]] std::string attributes() const { return "+ " + number_text(c); }
 };
 
@@ -75,7 +71,7 @@ struct SubtractFromScalar {
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return c - x; }
-  auto backward(const auto& g, const auto&, const auto&) const { return -g; }
+  auto backward(const auto& g) const { return -g; }
   [[nodiscard]] std::string attributes() const { return number_text(c) + " -"; }
 };
 
@@ -85,7 +81,7 @@ struct MultiplyScalar {
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x * c; }
-  auto backward(const auto& g, const auto&, const auto&) const { return g * c; }
+  auto backward(const auto& g) const { return g * c; }
   [[nodiscard]] std::string attributes() const { return "* " + number_text(c); }
 };
 
@@ -95,7 +91,7 @@ struct DivideByScalar {
   static constexpr Saves saves = save_nothing;
   double c;
   auto forward(const auto& x) const { return x / c; }
-  auto backward(const auto& g, const auto&, const auto&) const { return g / c; }
+  auto backward(const auto& g) const { return g / c; }
   [[nodiscard]] std::string attributes() const { return "/ " + number_text(c); }
 };
 

@@ -11,6 +11,7 @@ struct Greater {
   static constexpr auto name = "greater";
   static constexpr auto formula = "y = 1 where a > b, else 0";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return a > b; }
 };
 
@@ -18,6 +19,7 @@ struct GreaterEqual {
   static constexpr auto name = "greater_equal";
   static constexpr auto formula = "y = 1 where a >= b, else 0";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return a >= b; }
 };
 
@@ -25,6 +27,7 @@ struct Less {
   static constexpr auto name = "less";
   static constexpr auto formula = "y = 1 where a < b, else 0";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return a < b; }
 };
 
@@ -32,6 +35,7 @@ struct LessEqual {
   static constexpr auto name = "less_equal";
   static constexpr auto formula = "y = 1 where a <= b, else 0";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return a <= b; }
 };
 
@@ -39,6 +43,7 @@ struct Equal {
   static constexpr auto name = "equal";
   static constexpr auto formula = "y = 1 where a = b, else 0";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return equal(a, b); }
 };
 
@@ -46,6 +51,7 @@ struct NotEqual {
   static constexpr auto name = "not_equal";
   static constexpr auto formula = "y = 0 where a = b, else 1";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& a, const auto& b) const { return 1.0 - equal(a, b); }
 };
 
@@ -53,24 +59,20 @@ struct Where {
   static constexpr auto name = "where";
   static constexpr auto formula = "y = b where a is not 0, else c";
   static constexpr Saves saves = save_input(0);
+  static constexpr auto no_gradient = inputs(0);
   auto forward(const auto& c, const auto& a, const auto& b) const { return where(c, a, b); }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
-    return where(c, g, 0.0);
-  }
-  auto backward(Wrt<2>, const auto& g, const auto&, const auto& c, const auto&, const auto&) const {
-    return where(c, 0.0, g);
-  }
+  auto backward(Wrt<1>, const auto& g, const auto& c) const { return where(c, g, 0.0); }
+  auto backward(Wrt<2>, const auto& g, const auto& c) const { return where(c, 0.0, g); }
 };
 
 struct MaskedFill {
   static constexpr auto name = "masked_fill";
   static constexpr auto formula = "y = v where b is not 0, else a";
   static constexpr Saves saves = save_input(1);
+  static constexpr auto no_gradient = inputs(1);
   double v;
   auto forward(const auto& x, const auto& m) const { return where(m, v, x); }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto&, const auto& m) const {
-    return where(m, 0.0, g);
-  }
+  auto backward(Wrt<0>, const auto& g, const auto& m) const { return where(m, 0.0, g); }
   [[nodiscard]] std::string attributes() const { return "value=" + number_text(v); }
 };
 

@@ -12,13 +12,14 @@ struct Abs {
   static constexpr auto formula = "y = |x|";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return abs(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g * sign(x); }
+  auto backward(const auto& g, const auto& x) const { return g * sign(x); }
 };
 
 struct Sign {
   static constexpr auto name = "sign";
   static constexpr auto formula = "y = -1, 0 or 1";
   static constexpr Saves saves = save_nothing;
+  static constexpr auto no_gradient = all_inputs;
   auto forward(const auto& x) const { return sign(x); }
 };
 
@@ -27,10 +28,10 @@ struct Maximum {
   static constexpr auto formula = "y = the larger of a and b; equal ones share the gradient";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return maximum(a, b); }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<0>, const auto& g, const auto& a, const auto& b) const {
     return where(a > b, g, where(a < b, 0.0, 0.5 * g));
   }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<1>, const auto& g, const auto& a, const auto& b) const {
     return where(b > a, g, where(b < a, 0.0, 0.5 * g));
   }
 };
@@ -40,10 +41,10 @@ struct Minimum {
   static constexpr auto formula = "y = the smaller of a and b; equal ones share the gradient";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& a, const auto& b) const { return minimum(a, b); }
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<0>, const auto& g, const auto& a, const auto& b) const {
     return where(a < b, g, where(a > b, 0.0, 0.5 * g));
   }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<1>, const auto& g, const auto& a, const auto& b) const {
     return where(b < a, g, where(b > a, 0.0, 0.5 * g));
   }
 };
@@ -55,7 +56,7 @@ struct Clip {
   double low;
   double high;
   auto forward(const auto& x) const { return minimum(maximum(x, low), high); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     return where(x < low, 0.0, where(x > high, 0.0, g));
   }
   [[nodiscard]] std::string attributes() const {

@@ -17,7 +17,7 @@ struct Exp {
   void forward_array(const Out<T>& y, const In<T>& x) const {
     detail::vector_math<T>().exp(x.data, y.data, y.size());
   }
-  auto backward(const auto& g, const auto& y, const auto&) const { return g * y; }
+  auto backward(const auto& g, const auto& y) const { return g * y; }
 };
 
 struct Log {
@@ -25,7 +25,7 @@ struct Log {
   static constexpr auto formula = "y = log x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return log(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g / x; }
+  auto backward(const auto& g, const auto& x) const { return g / x; }
 };
 
 struct Log1p {
@@ -33,7 +33,7 @@ struct Log1p {
   static constexpr auto formula = "y = log(1 + x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return log1p(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g / (1.0 + x); }
+  auto backward(const auto& g, const auto& x) const { return g / (1.0 + x); }
 };
 
 struct Expm1 {
@@ -41,7 +41,7 @@ struct Expm1 {
   static constexpr auto formula = "y = e^x - 1";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return expm1(x); }
-  auto backward(const auto& g, const auto& y, const auto&) const { return g * (y + 1.0); }
+  auto backward(const auto& g, const auto& y) const { return g * (y + 1.0); }
 };
 
 struct Sqrt {
@@ -49,7 +49,7 @@ struct Sqrt {
   static constexpr auto formula = "y = x^(1/2)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return sqrt(x); }
-  auto backward(const auto& g, const auto& y, const auto&) const { return g / (2.0 * y); }
+  auto backward(const auto& g, const auto& y) const { return g / (2.0 * y); }
 };
 
 struct Square {
@@ -57,7 +57,7 @@ struct Square {
   static constexpr auto formula = "y = x^2";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return x * x; }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g * (2.0 * x); }
+  auto backward(const auto& g, const auto& x) const { return g * (2.0 * x); }
 };
 
 struct PowScalar {
@@ -66,7 +66,7 @@ struct PowScalar {
   static constexpr Saves saves = save_inputs;
   double p;
   auto forward(const auto& x) const { return pow(x, p); }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     // x^(p - 1) would be infinite at x = 0 where the derivative of a constant is 0.
     return p == 0 ? g * 0.0 : g * (p * pow(x, p - 1));
   }
@@ -92,7 +92,7 @@ struct Sin {
   static constexpr auto formula = "y = sin x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return sin(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g * cos(x); }
+  auto backward(const auto& g, const auto& x) const { return g * cos(x); }
 };
 
 struct Cos {
@@ -100,7 +100,7 @@ struct Cos {
   static constexpr auto formula = "y = cos x";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return cos(x); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return -(g * sin(x)); }
+  auto backward(const auto& g, const auto& x) const { return -(g * sin(x)); }
 };
 
 struct Tanh {
@@ -112,7 +112,7 @@ struct Tanh {
   void forward_array(const Out<T>& y, const In<T>& x) const {
     detail::vector_math<T>().tanh(x.data, y.data, y.size());
   }
-  auto backward(const auto& g, const auto& y, const auto&) const { return g * (1.0 - y * y); }
+  auto backward(const auto& g, const auto& y) const { return g * (1.0 - y * y); }
 };
 
 struct Sigmoid {
@@ -124,7 +124,7 @@ struct Sigmoid {
   void forward_array(const Out<T>& y, const In<T>& x) const {
     detail::vector_math<T>().sigmoid(x.data, y.data, y.size());
   }
-  auto backward(const auto& g, const auto& y, const auto&) const { return g * (y * (1.0 - y)); }
+  auto backward(const auto& g, const auto& y) const { return g * (y * (1.0 - y)); }
 };
 
 struct Relu {
@@ -132,7 +132,7 @@ struct Relu {
   static constexpr auto formula = "y = max(x, 0)";
   static constexpr Saves saves = save_output;
   auto forward(const auto& x) const { return maximum(x, 0.0); }
-  auto backward(const auto& g, const auto& y, const auto&) const { return where(y <= 0.0, 0.0, g); }
+  auto backward(const auto& g, const auto& y) const { return where(y <= 0.0, 0.0, g); }
 };
 
 struct Softplus {
@@ -140,7 +140,7 @@ struct Softplus {
   static constexpr auto formula = "y = log(1 + e^x)";
   static constexpr Saves saves = save_inputs;
   auto forward(const auto& x) const { return maximum(x, 0.0) + log1p(exp(-abs(x))); }
-  auto backward(const auto& g, const auto&, const auto& x) const { return g * sigmoid(x); }
+  auto backward(const auto& g, const auto& x) const { return g * sigmoid(x); }
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ struct ScaleGradient {
   static constexpr Saves saves = save_nothing;
   double factor;
   auto forward(const auto& x) const { return x; }
-  auto backward(const auto& g, const auto&, const auto&) const { return g * factor; }
+  auto backward(const auto& g) const { return g * factor; }
   static bool alias(const Shape&, std::size_t& offset) {
     offset = 0;
     return true;

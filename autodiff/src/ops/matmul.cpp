@@ -84,11 +84,11 @@ struct MatMul {
                      y.accumulate);
   }
 
-  auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<0>, const auto& g, const auto& a, const auto& b) const {
     const auto lifted = by_left(lift(g, a, b), right(b));
     return a.shape().rank() == 1 ? squeeze(lifted, -2) : lifted;
   }
-  auto backward(Wrt<1>, const auto& g, const auto&, const auto& a, const auto& b) const {
+  auto backward(Wrt<1>, const auto& g, const auto& a, const auto& b) const {
     const auto lifted = by_right(lift(g, a, b), left(a), b.shape());
     return b.shape().rank() == 1 ? squeeze(lifted, -1) : lifted;
   }

@@ -27,7 +27,7 @@ struct Flip {
   void forward(const Out<T>& y, const In<T>& x) const {
     turn(y.data, x.data, x.shape(), 0);
   }
-  auto backward(const auto& g, const auto&, const auto&) const { return apply_op(*this, g); }
+  auto backward(const auto& g) const { return apply_op(*this, g); }
   [[nodiscard]] std::string attributes() const { return detail::axes_text(axes); }
 
  private:
@@ -117,9 +117,7 @@ struct Triangle {
         std::copy(x.data + at + edge, x.data + at + columns, y.data + at + edge);
     }
   }
-  auto backward(const auto& g, const auto&, const auto&) const {
-    return apply_op(static_cast<const Op&>(*this), g);
-  }
+  auto backward(const auto& g) const { return apply_op(static_cast<const Op&>(*this), g); }
   [[nodiscard]] std::string attributes() const {
     return diagonal == 0 ? std::string() : "diagonal=" + std::to_string(diagonal);
   }
@@ -161,9 +159,7 @@ struct Cumsum {
       }
     }
   }
-  auto backward(const auto& g, const auto&, const auto&) const {
-    return apply_op(Cumsum{axis, !reverse}, g);
-  }
+  auto backward(const auto& g) const { return apply_op(Cumsum{axis, !reverse}, g); }
   [[nodiscard]] std::string attributes() const {
     return "axis=" + std::to_string(axis) + (reverse ? " reverse" : "");
   }

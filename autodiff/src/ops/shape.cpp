@@ -86,7 +86,7 @@ struct Transpose {
       }
     }
   }
-  auto backward(const auto& g, const auto&, const auto&) const {
+  auto backward(const auto& g) const {
     return detail::apply_op(Transpose{detail::inverse_of(order)}, g);
   }
   [[nodiscard]] std::string attributes() const { return "axes=" + order.str(); }

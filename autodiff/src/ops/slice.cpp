@@ -92,7 +92,7 @@ struct SlicePut : Part {
       for (std::size_t i = 0; i < n; ++i) y.data[whole + i] += x.data[part + i];
     });
   }
-  auto backward(const auto& g, const auto&, const auto&) const {
+  auto backward(const auto& g) const {
     return detail::apply_op(Slice{static_cast<const Part&>(*this)}, g);
   }
 };

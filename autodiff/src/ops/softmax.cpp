@@ -46,7 +46,7 @@ struct Softmax {
       for (std::size_t i = 0; i < n * stride; i += stride) to[i] /= static_cast<T>(total);
     });
   }
-  auto backward(const auto& g, const auto& y, const auto&) const {
+  auto backward(const auto& g, const auto& y) const {
     return y * (g - sum(g * y, static_cast<int>(axis), true));
   }
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
@@ -71,7 +71,7 @@ struct LogSoftmax {
       for (std::size_t i = 0; i < n * stride; i += stride) to[i] = from[i] - m - lse;
     });
   }
-  auto backward(const auto& g, const auto& y, const auto&) const {
+  auto backward(const auto& g, const auto& y) const {
     return g - exp(y) * sum(g, static_cast<int>(axis), true);
   }
   [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }

@@ -27,7 +27,7 @@ struct Prod : Reduce {
                   [&](std::size_t to, std::size_t from) { y.data[to] *= x.data[from]; });
   }
   // A tree of products of two, and its gradient downwards: y / x would fail where x is 0.
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     const Shape full = x.shape();
     if (count(full) == 0) return expanded(g, full);
     Shape order;  // the reduced axes first
@@ -100,7 +100,7 @@ struct Var : Spread {
     squared_deviations(y, x, kept(x.shape()), count(x.shape()),
                        [n = divisor(x.shape())](double total) { return total / n; });
   }
-  auto backward(const auto& g, const auto&, const auto& x) const {
+  auto backward(const auto& g, const auto& x) const {
     return expanded(g * (2.0 / divisor(x.shape())), x.shape()) * deviations(x);
   }
 };

@@ -86,9 +86,7 @@ struct TakePut {
       for (std::size_t i = 0; i < n; ++i) y.data[whole + i] += x.data[part + i];
     });
   }
-  auto backward(const auto& g, const auto&, const auto&) const {
-    return detail::apply_op(Take{indices, axis}, g);
-  }
+  auto backward(const auto& g) const { return detail::apply_op(Take{indices, axis}, g); }
 };
 
 /// For each index, where in an array of shape `x` the element stands that it picks along `axis`.

@@ -39,8 +39,15 @@
 // backward. One whose expansion opens scopes for time steps declares
 // `static constexpr bool over_steps = true`: drawings then show it step by step.
 //
-// What rules may read is declared: `static constexpr Saves saves = ...`; the rest arrives as
-// NotSaved, which has only a shape. An input without a rule gets no gradient.
+// What rules may read is declared: `static constexpr Saves saves = ...`. A rule takes g, y and the
+// inputs, where those that are not saved arrive as NotSaved, which has only a shape; or it takes g
+// and those that are saved, in this order:
+//
+//   static constexpr Saves saves = save_output;
+//   auto backward(const auto& g, const auto& y) const { return g * y; }
+//
+// An input without a gradient is declared too, `static constexpr auto no_gradient = inputs(0);` or
+// `all_inputs`. An op that has neither a rule nor says so does not compile.
 #pragma once
 
 #include <array>
@@ -77,6 +84,13 @@ inline constexpr Saves save_inputs{false, ~std::uint64_t{0}};
 /// Only input `i`.
 [[nodiscard]] constexpr Saves save_input(std::size_t i) { return {false, std::uint64_t{1} << i}; }
 
+/// A set of inputs, for `static constexpr auto no_gradient = inputs(0, 2);`.
+template <class... Index>
+[[nodiscard]] constexpr std::uint64_t inputs(Index... i) {
+  return ((std::uint64_t{1} << i) | ... | std::uint64_t{0});
+}
+inline constexpr std::uint64_t all_inputs = ~std::uint64_t{0};
+
 namespace detail {
 
 inline constexpr std::size_t variadic = ~std::size_t{0};
@@ -96,20 +110,28 @@ struct SavedMask {
       (saves_of<Op>().output ? 1u : 0u) | (saves_of<Op>().inputs << 1);
 };
 
-template <class Op, class T>
-concept Fused = requires(const Op op, KernelBackward<T>& call) {
-  op.backward(call);
-};
+/// Whether rules read output (0) or input j - 1.
+template <class Op>
+constexpr bool rule_reads(std::size_t j) {
+  return (SavedMask<Op>::mask >> j & 1) != 0;
+}
 
 template <class Op>
 concept General = requires {
   &Op::infer;
 };
 
+/// Its `backward` takes a KernelBackward, and not just anything.
+template <class Op, class T>
+concept Fused = General<Op> && !requires(const Op op, const Variable<T> g) {
+  op.backward(g);
+}
+&&requires(const Op op, KernelBackward<T>& call) { op.backward(call); };
+
 /// What a rule gets for input or output `j` of SavedMask: a variable, or just its shape.
 template <class Op, std::size_t j, class T>
 auto rule_argument(RuleBackward<T>& call) {
-  if constexpr ((SavedMask<Op>::mask >> j & 1) != 0) {
+  if constexpr (rule_reads<Op>(j)) {
     if constexpr (j == 0)
       return call.output(0);
     else
@@ -122,27 +144,44 @@ auto rule_argument(RuleBackward<T>& call) {
   }
 }
 
+/// As what rules see output or input `j` of SavedMask, when they compute with `G`.
+template <class Op, std::size_t j, class G>
+using RuleArgument = std::conditional_t<rule_reads<Op>(j), G, NotSaved>;
+
 /// Whether `op` has a gradient rule for its input `i`, asked with arguments of type `G`.
 template <class Op, std::size_t i, class G, std::size_t... k>
 constexpr bool has_rule(std::index_sequence<k...>) {
-  constexpr auto argument = []<std::size_t j>(std::integral_constant<std::size_t, j>) {
-    if constexpr ((SavedMask<Op>::mask >> j & 1) != 0)
-      return std::type_identity<G>{};
-    else
-      return std::type_identity<NotSaved>{};
-  };
-  using Y = typename decltype(argument(std::integral_constant<std::size_t, 0>{}))::type;
-  return requires(const Op op, const G g, const Y y) {
-    op.backward(Wrt<i>{}, g, y,
-                std::declval<const typename decltype(argument(
-                    std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
-  }
-  || (sizeof...(k) == 1 && requires(const Op op, const G g, const Y y) {
-    op.backward(g, y,
-                std::declval<const typename decltype(argument(
-                    std::integral_constant<std::size_t, k + 1>{}))::type&>()...);
-  });
+  return HasRule<Op, i, G, RuleArgument<Op, 0, G>, RuleArgument<Op, k + 1, G>...>;
 }
+
+/// Whether an op of several outputs has one: it takes the whole call.
+template <class Op, std::size_t i, class T, bool one_input>
+concept RuleOfOutputs = requires(const Op op, RuleBackward<T>& call) {
+  op.backward(Wrt<i>{}, call);
+}
+|| (one_input && requires(const Op op, RuleBackward<T>& call) { op.backward(call); });
+
+template <class Op>
+constexpr std::uint64_t no_gradient_of() {
+  if constexpr (requires { Op::no_gradient; })
+    return Op::no_gradient;
+  else
+    return 0;
+}
+
+/// Every op says of each of its inputs either how its gradient is computed or that it has none.
+template <class Op, std::size_t input, bool has_rule>
+struct GradientRule {
+  static constexpr bool has_none = (no_gradient_of<Op>() & (std::uint64_t{1} << input)) != 0;
+  static_assert(has_rule || has_none,
+                "this op has no gradient rule for this input: its `backward` is missing or takes "
+                "other arguments than (g, y, x...) or g and what it saves, with Wrt<input>{} "
+                "before them unless there is one input; if it has no gradient, declare `static "
+                "constexpr auto no_gradient = inputs(...)`");
+  static_assert(!has_rule || !has_none,
+                "this op declares that this input has no gradient, but has a rule for it");
+  static constexpr bool value = has_rule;
+};
 
 /// The functions of one op, for numbers of type T, loops over `Lane` and `N` inputs.
 template <class Op, class T, class Lane, std::size_t N>
@@ -255,12 +294,25 @@ struct OpFunctions {
       for (std::size_t i = 0; i < call.input_count(); ++i)
         if (call.needs(i)) call.add(i, self(op).backward(i, call.grad(0), call));
     } else if constexpr (requires(const Op o) { o.outputs(); }) {
-      if (call.needs(0)) call.add(0, self(op).backward(call));
+      [&]<std::size_t... i>(std::index_sequence<i...>) {
+        (rule_of_outputs<i>(self(op), call), ...);
+      }
+      (std::make_index_sequence<N>{});
     } else {
       [&]<std::size_t... i>(std::index_sequence<i...> indices) {
         (rule_for_input<i>(self(op), call, indices), ...);
       }
       (std::make_index_sequence<N>{});
+    }
+  }
+
+  /// An op of several outputs asks `call` for what it needs.
+  template <std::size_t i>
+  static void rule_of_outputs(const Op& op, RuleBackward<T>& call) {
+    if constexpr (requires { op.backward(Wrt<i>{}, call); }) {
+      if (call.needs(i)) call.add(i, op.backward(Wrt<i>{}, call));
+    } else if constexpr (RuleOfOutputs<Op, i, T, N == 1>) {
+      if (call.needs(i)) call.add(i, op.backward(call));
     }
   }
 
@@ -292,14 +344,23 @@ struct OpFunctions {
   static void copy(const void* op, void* storage) { new (storage) Op(self(op)); }
   static void destroy(void* op) noexcept { static_cast<Op*>(op)->~Op(); }
 
+  template <std::size_t i, bool has_rule>
+  static constexpr std::uint64_t differentiable() {
+    return std::uint64_t{GradientRule<Op, i, has_rule>::value} << i;
+  }
+
   static constexpr std::uint64_t differentiable_inputs() {
-    if constexpr (N == variadic || Fused<Op, T> || requires(const Op o) { o.outputs(); }) {
-      if constexpr (requires { Op::differentiable; }) return Op::differentiable;
-      return ~std::uint64_t{0};
+    if constexpr (N == variadic || Fused<Op, T>) {
+      return ~no_gradient_of<Op>();
+    } else if constexpr (requires(const Op o) { o.outputs(); }) {
+      return []<std::size_t... i>(std::index_sequence<i...>) {
+        return (differentiable<i, RuleOfOutputs<Op, i, T, N == 1>>() | ...);
+      }
+      (std::make_index_sequence<N>{});
     } else {
       using G = std::conditional_t<General<Op>, Variable<T>, Lane>;
       return []<std::size_t... i>(std::index_sequence<i...> indices) {
-        return ((std::uint64_t{has_rule<Op, i, G>(indices)} << i) | ...);
+        return (differentiable<i, has_rule<Op, i, G>(indices)>() | ...);
       }
       (std::make_index_sequence<N>{});
     }

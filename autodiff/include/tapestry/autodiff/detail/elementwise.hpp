@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -231,13 +232,55 @@ class GradientSink {
   double total_ = 0;
 };
 
-/// The rule of `op` for its input `i`; an op of one input may leave out the tag.
+/// Whether `op.backward` can be called for input `i` with these arguments; an op of one input may
+/// leave out the tag.
+template <class Op, std::size_t i, bool one_input, class... Args>
+concept TakesArguments = requires(const Op op, const Args&... args) {
+  op.backward(Wrt<i>{}, args...);
+}
+|| (one_input && requires(const Op op, const Args&... args) { op.backward(args...); });
+
+/// Those of the arguments that the op saves.
+template <class... Args>
+using OnlySaved = decltype(std::tuple_cat(
+    std::declval<std::conditional_t<std::is_same_v<Args, NotSaved>, std::tuple<>,
+                                    std::tuple<const Args&>>>()...));
+
+template <class Op, std::size_t i, bool one_input, class Tuple>
+inline constexpr bool takes_saved = false;
+template <class Op, std::size_t i, bool one_input, class... Args>
+inline constexpr bool takes_saved<Op, i, one_input, std::tuple<const Args&...>> =
+    TakesArguments<Op, i, one_input, Args...>;
+
+/// Whether `op` has a rule for input `i`, where `Args` are g, y and the inputs: one that takes all
+/// of them, or g and what the op saves.
+template <class Op, std::size_t i, class... Args>
+concept HasRule = TakesArguments<Op, i, sizeof...(Args) == 3, Args...> ||
+    takes_saved<Op, i, sizeof...(Args) == 3, OnlySaved<Args...>>;
+
 template <std::size_t i, class Op, class... Args>
-auto call_rule(const Op& op, const Args&... args) {
+auto call_backward(const Op& op, const Args&... args) {
   if constexpr (requires { op.backward(Wrt<i>{}, args...); })
     return op.backward(Wrt<i>{}, args...);
   else
     return op.backward(args...);
+}
+
+/// The gradient with respect to input `i`, by the rule of `op`.
+template <std::size_t i, class Op, class... Args>
+auto call_rule(const Op& op, const Args&... args) {
+  if constexpr (TakesArguments<Op, i, sizeof...(Args) == 3, Args...>) {
+    return call_backward<i>(op, args...);
+  } else {
+    const auto saved = [](const auto& argument) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(argument)>, NotSaved>)
+        return std::tuple<>();
+      else
+        return std::tie(argument);
+    };
+    return std::apply([&](const auto&... kept) { return call_backward<i>(op, kept...); },
+                      std::tuple_cat(saved(args)...));
+  }
 }
 
 /// Adds the gradient by input `i` to `target`, summing over the axes along which it was broadcast.
