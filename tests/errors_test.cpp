@@ -49,8 +49,9 @@ class Bench {
 BOOST_FIXTURE_TEST_CASE(shapes_that_do_not_broadcast, Bench) {
   expect<ShapeError>("[add] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x + y; });
   expect<ShapeError>("[multiply] shapes do not broadcast: (3,) and (4, 5)", [&] { v* y; });
-  expect<ShapeError>("[less] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x < y; });
-  expect<ShapeError>("[less_equal] shapes do not broadcast: (2, 3) and (4, 5)", [&] { x <= y; });
+  expect<ShapeError>("[less] shapes do not broadcast: (2, 3) and (4, 5)", [&] { return x < y; });
+  expect<ShapeError>("[less_equal] shapes do not broadcast: (2, 3) and (4, 5)",
+                     [&] { return x <= y; });
   expect<ShapeError>("[where] shapes do not broadcast: (2, 3) and (4, 5)", [&] { where(x, y, 1); });
   expect<ShapeError>("[where] shapes do not broadcast: (2, 3) and (4, 5)", [&] { where(x, 1, y); });
   expect<ShapeError>("[pow] shapes do not broadcast: (2, 3) and (4, 5)", [&] { pow(x, y); });
