@@ -71,7 +71,7 @@ inline std::vector<ReducedAxes> reductions(bool over_nothing) {
 
 template <class F, class Plain>
 void add_reduction(Cases& cases, const std::string& name, bool over_nothing, const F& f,
-                   const Plain& plain) {
+                   Plain plain) {
   for (const ReducedAxes& r : reductions(over_nothing))
     cases.push_back(grad_case(
         name, Shape(r.shape).str(), [f, r](const auto& x) { return f(x[0], r.axes, r.keepdims); },
