@@ -10,44 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "line_model.hpp"
 #include "tapestry/tapestry.hpp"
 
 namespace tapestry::test {
 namespace {
 
 using Values = Array<double>;
-
-template <class Kind, class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Kind& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return true;
-  BOOST_TEST_MESSAGE("it said: " << text);
-  return false;
-}
-
-/// y = w x + b, as a model.
-struct Line {
-  Parameter<double> w{Values{2.0}, "w"};
-  Parameter<double> b{Values{0.5}, "b"};
-  void visit(auto&& part) {
-    part("w", w);
-    part("b", b);
-  }
-  double loss_and_gradient(double x, double y) {
-    Tape<double> tape;
-    const auto loss = sum(square(tape.watch(w) * x + tape.watch(b) - y));
-    loss.backward();
-    return loss.item();
-  }
-};
 
 ParameterList<double> list_of(Line& line) { return parameters<double>(line); }
 
