@@ -148,7 +148,8 @@ function(tapestry_add_program target)
   tapestry_precompile(${target} tapestry_program_header tapestry_program_options)
 endfunction()
 
-# tapestry_add_program_library(target source... [COMPONENTS name...]): what several programs share, compiled like them.
+# tapestry_add_program_library(target source... [COMPONENTS name...]): what several programs share,
+# compiled like them.
 function(tapestry_add_program_library target)
   cmake_parse_arguments(PARSE_ARGV 1 library "" "" COMPONENTS)
   add_library(${target} STATIC ${library_UNPARSED_ARGUMENTS})

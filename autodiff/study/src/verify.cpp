@@ -185,7 +185,7 @@ class Verifier {
       }
       const double difference =
           size == 0 ? std::abs(back) : std::abs(detail::dot(moved, y) - back) / size;
-      if (!(larger(worst, difference) > worst || std::isnan(difference))) continue;
+      if (std::isnan(worst) || difference <= worst) continue;
       worst = difference;
       where = record_.label(node);
     }

@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <iosfwd>
-#include <limits>
 #include <optional>
 #include <type_traits>
 #include <vector>
