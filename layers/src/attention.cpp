@@ -113,11 +113,6 @@ Attended<T> DotAttention<T>::operator()(const Variable<T>& query,
   });
 }
 
-template struct AdditiveAttention<float>;
-template struct AdditiveAttention<double>;
-template struct GeneralAttention<float>;
-template struct GeneralAttention<double>;
-template struct DotAttention<float>;
-template struct DotAttention<double>;
+TAPESTRY_INSTANTIATE_TYPES(struct AdditiveAttention, struct GeneralAttention, struct DotAttention)
 
 }  // namespace tapestry::layers

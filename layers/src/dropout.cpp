@@ -21,7 +21,6 @@ Variable<T> Dropout<T>::operator()(const Variable<T>& x) const {
   return dropout(x, probability_, training());
 }
 
-template class Dropout<float>;
-template class Dropout<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Dropout)
 
 }  // namespace tapestry::layers

@@ -39,7 +39,6 @@ Variable<T> Embedding<T>::operator()(Tape<T>& tape, const Indices& tokens) {
   });
 }
 
-template class Embedding<float>;
-template class Embedding<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Embedding)
 
 }  // namespace tapestry::layers

@@ -130,17 +130,13 @@ HealthReport health_report(layers::Recurrent<T, State>& layer,
   return report;
 }
 
-template HealthReport health_report(layers::Recurrent<float, layers::HiddenState<float>>&,
-                                    const layers::Recurrence<float, layers::HiddenState<float>>&,
-                                    const HealthOptions<float>&);
-template HealthReport health_report(layers::Recurrent<double, layers::HiddenState<double>>&,
-                                    const layers::Recurrence<double, layers::HiddenState<double>>&,
-                                    const HealthOptions<double>&);
-template HealthReport health_report(layers::Recurrent<float, layers::CellState<float>>&,
-                                    const layers::Recurrence<float, layers::CellState<float>>&,
-                                    const HealthOptions<float>&);
-template HealthReport health_report(layers::Recurrent<double, layers::CellState<double>>&,
-                                    const layers::Recurrence<double, layers::CellState<double>>&,
-                                    const HealthOptions<double>&);
+TAPESTRY_INSTANTIATE_AS((HealthReport(layers::Recurrent<T, layers::HiddenState<T>>&,
+                                      const layers::Recurrence<T, layers::HiddenState<T>>&,
+                                      const HealthOptions<T>&)),
+                        health_report)
+TAPESTRY_INSTANTIATE_AS((HealthReport(layers::Recurrent<T, layers::CellState<T>>&,
+                                      const layers::Recurrence<T, layers::CellState<T>>&,
+                                      const HealthOptions<T>&)),
+                        health_report)
 
 }  // namespace tapestry

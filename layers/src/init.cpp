@@ -164,23 +164,7 @@ Array<T> identity(const Shape& shape, BlockOptions options) {
   return array;
 }
 
-template Array<float> constant(const Shape&, double);
-template Array<double> constant(const Shape&, double);
-template Array<float> uniform(const Shape&, double);
-template Array<double> uniform(const Shape&, double);
-template Array<float> normal(const Shape&, double);
-template Array<double> normal(const Shape&, double);
-template Array<float> xavier_uniform(const Shape&, double);
-template Array<double> xavier_uniform(const Shape&, double);
-template Array<float> xavier_normal(const Shape&, double);
-template Array<double> xavier_normal(const Shape&, double);
-template Array<float> he_uniform(const Shape&, HeOptions);
-template Array<double> he_uniform(const Shape&, HeOptions);
-template Array<float> he_normal(const Shape&, HeOptions);
-template Array<double> he_normal(const Shape&, HeOptions);
-template Array<float> orthogonal(const Shape&, BlockOptions);
-template Array<double> orthogonal(const Shape&, BlockOptions);
-template Array<float> identity(const Shape&, BlockOptions);
-template Array<double> identity(const Shape&, BlockOptions);
+TAPESTRY_INSTANTIATE(constant, uniform, normal, xavier_uniform, xavier_normal, he_uniform,
+                     he_normal, orthogonal, identity)
 
 }  // namespace tapestry::layers

@@ -244,7 +244,6 @@ void initialise(const std::vector<InitTarget<T>>& targets, const std::vector<Ini
   }
 }
 
-template void initialise(const std::vector<InitTarget<float>>&, const std::vector<InitRule>&);
-template void initialise(const std::vector<InitTarget<double>>&, const std::vector<InitRule>&);
+TAPESTRY_INSTANTIATE(initialise)
 
 }  // namespace tapestry::detail

@@ -39,7 +39,6 @@ Variable<T> LayerNorm<T>::operator()(const Variable<T>& x) {
   });
 }
 
-template class LayerNorm<float>;
-template class LayerNorm<double>;
+TAPESTRY_INSTANTIATE_TYPES(class LayerNorm)
 
 }  // namespace tapestry::layers

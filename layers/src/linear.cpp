@@ -37,7 +37,6 @@ Variable<T> Linear<T>::operator()(const Variable<T>& x) {
   });
 }
 
-template class Linear<float>;
-template class Linear<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Linear)
 
 }  // namespace tapestry::layers

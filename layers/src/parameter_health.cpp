@@ -49,9 +49,6 @@ std::vector<ParameterHealth> parameter_health(const ParameterList<T>& parameters
   return list;
 }
 
-template std::vector<ParameterHealth> parameter_health(const ParameterList<float>&,
-                                                       const std::function<void()>&);
-template std::vector<ParameterHealth> parameter_health(const ParameterList<double>&,
-                                                       const std::function<void()>&);
+TAPESTRY_INSTANTIATE(parameter_health)
 
 }  // namespace tapestry

@@ -145,24 +145,9 @@ Variable<T> sequence_mask(Tape<T>& tape, const Lengths& lengths, std::size_t ste
   });
 }
 
-template Variable<float> sequence_loss(const Variable<float>&, const Lengths&, SequenceLossOptions);
-template Variable<double> sequence_loss(const Variable<double>&, const Lengths&,
-                                        SequenceLossOptions);
-template Variable<float> masked_sequence_loss(const Variable<float>&, const Array<float>&,
-                                              SequenceLossOptions);
-template Variable<double> masked_sequence_loss(const Variable<double>&, const Array<double>&,
-                                               SequenceLossOptions);
-template Variable<float> sequence_loss(const Variable<float>&, SequenceLossOptions);
-template Variable<double> sequence_loss(const Variable<double>&, SequenceLossOptions);
-template Variable<float> sequence_cross_entropy(const Variable<float>&, const Indices&,
-                                                const Lengths&,
-                                                const SequenceCrossEntropyOptions<float>&);
-template Variable<double> sequence_cross_entropy(const Variable<double>&, const Indices&,
-                                                 const Lengths&,
-                                                 const SequenceCrossEntropyOptions<double>&);
-template Variable<float> last_step(const Variable<float>&, const Lengths&);
-template Variable<double> last_step(const Variable<double>&, const Lengths&);
-template Variable<float> sequence_mask(Tape<float>&, const Lengths&, std::size_t);
-template Variable<double> sequence_mask(Tape<double>&, const Lengths&, std::size_t);
+TAPESTRY_INSTANTIATE(masked_sequence_loss, sequence_cross_entropy, last_step, sequence_mask)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Lengths&, SequenceLossOptions)),
+                        sequence_loss)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, SequenceLossOptions)), sequence_loss)
 
 }  // namespace tapestry

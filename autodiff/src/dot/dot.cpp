@@ -31,7 +31,6 @@ Graph dot_snapshot(const Variable<T>& y, const DotOptions& options) {
                       .max_elements = detail::few_elements});
 }
 
-template Graph dot_snapshot(const Variable<float>&, const DotOptions&);
-template Graph dot_snapshot(const Variable<double>&, const DotOptions&);
+TAPESTRY_INSTANTIATE(dot_snapshot)
 
 }  // namespace tapestry

@@ -133,21 +133,6 @@ Variable<T> hard_swish(const Variable<T>& x) {
   return apply_op(HardSwish{}, x);
 }
 
-template Variable<float> erf(const Variable<float>&);
-template Variable<double> erf(const Variable<double>&);
-template Variable<float> gelu(const Variable<float>&);
-template Variable<double> gelu(const Variable<double>&);
-template Variable<float> silu(const Variable<float>&);
-template Variable<double> silu(const Variable<double>&);
-template Variable<float> elu(const Variable<float>&, double);
-template Variable<double> elu(const Variable<double>&, double);
-template Variable<float> leaky_relu(const Variable<float>&, double);
-template Variable<double> leaky_relu(const Variable<double>&, double);
-template Variable<float> hard_tanh(const Variable<float>&);
-template Variable<double> hard_tanh(const Variable<double>&);
-template Variable<float> hard_sigmoid(const Variable<float>&);
-template Variable<double> hard_sigmoid(const Variable<double>&);
-template Variable<float> hard_swish(const Variable<float>&);
-template Variable<double> hard_swish(const Variable<double>&);
+TAPESTRY_INSTANTIATE(erf, gelu, silu, elu, leaky_relu, hard_tanh, hard_sigmoid, hard_swish)
 
 }  // namespace tapestry

@@ -161,31 +161,12 @@ Variable<T> operator/(Number<T> c, const Variable<T>& x) {
   return apply_op(DivideScalar{c}, x);
 }
 
-template Variable<float> operator+(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator+(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator-(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator-(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator*(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator*(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator/(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator/(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator-(const Variable<float>&);
-template Variable<double> operator-(const Variable<double>&);
-template Variable<float> operator+(const Variable<float>&, float);
-template Variable<double> operator+(const Variable<double>&, double);
-template Variable<float> operator+(float, const Variable<float>&);
-template Variable<double> operator+(double, const Variable<double>&);
-template Variable<float> operator-(const Variable<float>&, float);
-template Variable<double> operator-(const Variable<double>&, double);
-template Variable<float> operator-(float, const Variable<float>&);
-template Variable<double> operator-(double, const Variable<double>&);
-template Variable<float> operator*(const Variable<float>&, float);
-template Variable<double> operator*(const Variable<double>&, double);
-template Variable<float> operator*(float, const Variable<float>&);
-template Variable<double> operator*(double, const Variable<double>&);
-template Variable<float> operator/(const Variable<float>&, float);
-template Variable<double> operator/(const Variable<double>&, double);
-template Variable<float> operator/(float, const Variable<float>&);
-template Variable<double> operator/(double, const Variable<double>&);
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&)),
+                        operator+, operator-, operator*, operator/)
+TAPESTRY_INSTANTIATE_AS(
+    (Variable<T>(const Variable<T>&, T)), operator+, operator-, operator*, operator/)
+TAPESTRY_INSTANTIATE_AS(
+    (Variable<T>(T, const Variable<T>&)), operator+, operator-, operator*, operator/)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&)), operator-)
 
 }  // namespace tapestry

@@ -177,53 +177,19 @@ Variable<T> masked_fill(const Variable<T>& x, const Variable<T>& mask, Number<T>
   return apply_op(MaskedFill{value}, x, mask);
 }
 
-template Variable<float> operator>(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator>(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator<(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator<(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator>=(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator>=(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator<=(const Variable<float>&, const Variable<float>&);
-template Variable<double> operator<=(const Variable<double>&, const Variable<double>&);
-template Variable<float> operator>(const Variable<float>&, float);
-template Variable<double> operator>(const Variable<double>&, double);
-template Variable<float> operator>(float, const Variable<float>&);
-template Variable<double> operator>(double, const Variable<double>&);
-template Variable<float> operator<(const Variable<float>&, float);
-template Variable<double> operator<(const Variable<double>&, double);
-template Variable<float> operator<(float, const Variable<float>&);
-template Variable<double> operator<(double, const Variable<double>&);
-template Variable<float> operator>=(const Variable<float>&, float);
-template Variable<double> operator>=(const Variable<double>&, double);
-template Variable<float> operator>=(float, const Variable<float>&);
-template Variable<double> operator>=(double, const Variable<double>&);
-template Variable<float> operator<=(const Variable<float>&, float);
-template Variable<double> operator<=(const Variable<double>&, double);
-template Variable<float> operator<=(float, const Variable<float>&);
-template Variable<double> operator<=(double, const Variable<double>&);
-template Variable<float> equal(const Variable<float>&, const Variable<float>&);
-template Variable<double> equal(const Variable<double>&, const Variable<double>&);
-template Variable<float> equal(const Variable<float>&, float);
-template Variable<double> equal(const Variable<double>&, double);
-template Variable<float> equal(float, const Variable<float>&);
-template Variable<double> equal(double, const Variable<double>&);
-template Variable<float> not_equal(const Variable<float>&, const Variable<float>&);
-template Variable<double> not_equal(const Variable<double>&, const Variable<double>&);
-template Variable<float> not_equal(const Variable<float>&, float);
-template Variable<double> not_equal(const Variable<double>&, double);
-template Variable<float> not_equal(float, const Variable<float>&);
-template Variable<double> not_equal(double, const Variable<double>&);
-template Variable<float> where(const Variable<float>&, const Variable<float>&,
-                               const Variable<float>&);
-template Variable<double> where(const Variable<double>&, const Variable<double>&,
-                                const Variable<double>&);
-template Variable<float> where(const Variable<float>&, const Variable<float>&, float);
-template Variable<double> where(const Variable<double>&, const Variable<double>&, double);
-template Variable<float> where(const Variable<float>&, float, const Variable<float>&);
-template Variable<double> where(const Variable<double>&, double, const Variable<double>&);
-template Variable<float> where(const Variable<float>&, float, float);
-template Variable<double> where(const Variable<double>&, double, double);
-template Variable<float> masked_fill(const Variable<float>&, const Variable<float>&, float);
-template Variable<double> masked_fill(const Variable<double>&, const Variable<double>&, double);
+TAPESTRY_INSTANTIATE(masked_fill)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&)),
+                        operator>, operator<, operator>=, operator<=, equal, not_equal)
+TAPESTRY_INSTANTIATE_AS(
+    (Variable<T>(const Variable<T>&, T)), operator>, operator<, operator>=, operator<=, equal,
+    not_equal)
+TAPESTRY_INSTANTIATE_AS(
+    (Variable<T>(T, const Variable<T>&)), operator>, operator<, operator>=, operator<=, equal,
+    not_equal)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, const Variable<T>&)),
+                        where)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, T)), where)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, T, const Variable<T>&)), where)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, T, T)), where)
 
 }  // namespace tapestry

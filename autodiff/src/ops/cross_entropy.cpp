@@ -208,9 +208,6 @@ Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targ
   });
 }
 
-template Variable<float> softmax_cross_entropy(const Variable<float>&, const Indices&,
-                                               const CrossEntropyOptions<float>&);
-template Variable<double> softmax_cross_entropy(const Variable<double>&, const Indices&,
-                                                const CrossEntropyOptions<double>&);
+TAPESTRY_INSTANTIATE(softmax_cross_entropy)
 
 }  // namespace tapestry

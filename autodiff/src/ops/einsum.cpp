@@ -329,7 +329,6 @@ Variable<T> einsum(std::string_view subscripts, std::span<const Variable<T>> ope
   });
 }
 
-template Variable<float> einsum(std::string_view, std::span<const Variable<float>>);
-template Variable<double> einsum(std::string_view, std::span<const Variable<double>>);
+TAPESTRY_INSTANTIATE_AS((Variable<T>(std::string_view, std::span<const Variable<T>>)), einsum)
 
 }  // namespace tapestry

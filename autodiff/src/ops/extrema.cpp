@@ -112,23 +112,9 @@ Variable<T> clip(const Variable<T>& x, Number<T> low, Number<T> high) {
   });
 }
 
-template Variable<float> abs(const Variable<float>&);
-template Variable<double> abs(const Variable<double>&);
-template Variable<float> sign(const Variable<float>&);
-template Variable<double> sign(const Variable<double>&);
-template Variable<float> maximum(const Variable<float>&, const Variable<float>&);
-template Variable<double> maximum(const Variable<double>&, const Variable<double>&);
-template Variable<float> maximum(const Variable<float>&, float);
-template Variable<double> maximum(const Variable<double>&, double);
-template Variable<float> maximum(float, const Variable<float>&);
-template Variable<double> maximum(double, const Variable<double>&);
-template Variable<float> minimum(const Variable<float>&, const Variable<float>&);
-template Variable<double> minimum(const Variable<double>&, const Variable<double>&);
-template Variable<float> minimum(const Variable<float>&, float);
-template Variable<double> minimum(const Variable<double>&, double);
-template Variable<float> minimum(float, const Variable<float>&);
-template Variable<double> minimum(double, const Variable<double>&);
-template Variable<float> clip(const Variable<float>&, float, float);
-template Variable<double> clip(const Variable<double>&, double, double);
+TAPESTRY_INSTANTIATE(abs, sign, clip)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&)), maximum, minimum)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, T)), maximum, minimum)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(T, const Variable<T>&)), maximum, minimum)
 
 }  // namespace tapestry

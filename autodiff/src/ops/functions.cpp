@@ -210,35 +210,9 @@ Variable<T> softplus(const Variable<T>& x) {
   return apply_op(Softplus{}, x);
 }
 
-template Variable<float> exp(const Variable<float>&);
-template Variable<double> exp(const Variable<double>&);
-template Variable<float> log(const Variable<float>&);
-template Variable<double> log(const Variable<double>&);
-template Variable<float> log1p(const Variable<float>&);
-template Variable<double> log1p(const Variable<double>&);
-template Variable<float> expm1(const Variable<float>&);
-template Variable<double> expm1(const Variable<double>&);
-template Variable<float> sqrt(const Variable<float>&);
-template Variable<double> sqrt(const Variable<double>&);
-template Variable<float> square(const Variable<float>&);
-template Variable<double> square(const Variable<double>&);
-template Variable<float> pow(const Variable<float>&, float);
-template Variable<double> pow(const Variable<double>&, double);
-template Variable<float> pow(const Variable<float>&, const Variable<float>&);
-template Variable<double> pow(const Variable<double>&, const Variable<double>&);
-template Variable<float> pow(float, const Variable<float>&);
-template Variable<double> pow(double, const Variable<double>&);
-template Variable<float> sin(const Variable<float>&);
-template Variable<double> sin(const Variable<double>&);
-template Variable<float> cos(const Variable<float>&);
-template Variable<double> cos(const Variable<double>&);
-template Variable<float> tanh(const Variable<float>&);
-template Variable<double> tanh(const Variable<double>&);
-template Variable<float> sigmoid(const Variable<float>&);
-template Variable<double> sigmoid(const Variable<double>&);
-template Variable<float> relu(const Variable<float>&);
-template Variable<double> relu(const Variable<double>&);
-template Variable<float> softplus(const Variable<float>&);
-template Variable<double> softplus(const Variable<double>&);
+TAPESTRY_INSTANTIATE(exp, log, log1p, expm1, sqrt, square, sin, cos, tanh, sigmoid, relu, softplus)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, T)), pow)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&)), pow)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(T, const Variable<T>&)), pow)
 
 }  // namespace tapestry

@@ -32,7 +32,6 @@ Variable<T> scale_gradient(const Variable<T>& x, double factor) {
   });
 }
 
-template Variable<float> scale_gradient(const Variable<float>&, double);
-template Variable<double> scale_gradient(const Variable<double>&, double);
+TAPESTRY_INSTANTIATE(scale_gradient)
 
 }  // namespace tapestry

@@ -183,22 +183,7 @@ Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions op
   });
 }
 
-template Variable<float> mse_loss(const Variable<float>&, const Variable<float>&, LossOptions);
-template Variable<float> l1_loss(const Variable<float>&, const Variable<float>&, LossOptions);
-template Variable<float> huber_loss(const Variable<float>&, const Variable<float>&, HuberOptions);
-template Variable<float> binary_cross_entropy_with_logits(const Variable<float>&,
-                                                          const Variable<float>&,
-                                                          const BinaryCrossEntropyOptions<float>&);
-template Variable<float> nll_loss(const Variable<float>&, const Indices&, const NllOptions<float>&);
-template Variable<float> kl_div(const Variable<float>&, const Variable<float>&, KlOptions);
-template Variable<double> mse_loss(const Variable<double>&, const Variable<double>&, LossOptions);
-template Variable<double> l1_loss(const Variable<double>&, const Variable<double>&, LossOptions);
-template Variable<double> huber_loss(const Variable<double>&, const Variable<double>&,
-                                     HuberOptions);
-template Variable<double> binary_cross_entropy_with_logits(
-    const Variable<double>&, const Variable<double>&, const BinaryCrossEntropyOptions<double>&);
-template Variable<double> nll_loss(const Variable<double>&, const Indices&,
-                                   const NllOptions<double>&);
-template Variable<double> kl_div(const Variable<double>&, const Variable<double>&, KlOptions);
+TAPESTRY_INSTANTIATE(mse_loss, l1_loss, huber_loss, binary_cross_entropy_with_logits, nll_loss,
+                     kl_div)
 
 }  // namespace tapestry

@@ -158,11 +158,6 @@ Variable<T> outer(const Variable<T>& a, const Variable<T>& b) {
   });
 }
 
-template Variable<float> matmul(const Variable<float>&, const Variable<float>&, MatmulOptions);
-template Variable<double> matmul(const Variable<double>&, const Variable<double>&, MatmulOptions);
-template Variable<float> dot(const Variable<float>&, const Variable<float>&);
-template Variable<double> dot(const Variable<double>&, const Variable<double>&);
-template Variable<float> outer(const Variable<float>&, const Variable<float>&);
-template Variable<double> outer(const Variable<double>&, const Variable<double>&);
+TAPESTRY_INSTANTIATE(matmul, dot, outer)
 
 }  // namespace tapestry

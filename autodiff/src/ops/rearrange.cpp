@@ -265,19 +265,6 @@ Variable<T> cumsum(const Variable<T>& x, std::optional<int> axis) {
   });
 }
 
-template Variable<float> flip(const Variable<float>&, const Axes&);
-template Variable<double> flip(const Variable<double>&, const Axes&);
-template Variable<float> pad(const Variable<float>&, const std::vector<PadWidth>&, float);
-template Variable<double> pad(const Variable<double>&, const std::vector<PadWidth>&, double);
-template Variable<float> repeat(const Variable<float>&, std::int64_t, std::optional<int>);
-template Variable<double> repeat(const Variable<double>&, std::int64_t, std::optional<int>);
-template Variable<float> tile(const Variable<float>&, const Shape&);
-template Variable<double> tile(const Variable<double>&, const Shape&);
-template Variable<float> tril(const Variable<float>&, std::int64_t);
-template Variable<double> tril(const Variable<double>&, std::int64_t);
-template Variable<float> triu(const Variable<float>&, std::int64_t);
-template Variable<double> triu(const Variable<double>&, std::int64_t);
-template Variable<float> cumsum(const Variable<float>&, std::optional<int>);
-template Variable<double> cumsum(const Variable<double>&, std::optional<int>);
+TAPESTRY_INSTANTIATE(flip, pad, repeat, tile, tril, triu, cumsum)
 
 }  // namespace tapestry

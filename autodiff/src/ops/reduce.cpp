@@ -263,21 +263,7 @@ Variable<T> detail::sum_to(const Variable<T>& x, const Shape& shape) {
   return apply_op(SumTo{shape}, x);
 }
 
-template Variable<float> sum(const Variable<float>&, const Axes&, bool);
-template Variable<double> sum(const Variable<double>&, const Axes&, bool);
-template Variable<float> mean(const Variable<float>&, const Axes&, bool);
-template Variable<double> mean(const Variable<double>&, const Axes&, bool);
-template Variable<float> logsumexp(const Variable<float>&, const Axes&, bool);
-template Variable<double> logsumexp(const Variable<double>&, const Axes&, bool);
-template Variable<float> broadcast_to(const Variable<float>&, const Shape&);
-template Variable<double> broadcast_to(const Variable<double>&, const Shape&);
-template Variable<float> detail::sum_over(const Variable<float>&, std::uint32_t);
-template Variable<double> detail::sum_over(const Variable<double>&, std::uint32_t);
-template Variable<float> detail::mean_over(const Variable<float>&, std::uint32_t);
-template Variable<double> detail::mean_over(const Variable<double>&, std::uint32_t);
-template Variable<float> detail::sum_to(const Variable<float>&, const Shape&);
-template Variable<double> detail::sum_to(const Variable<double>&, const Shape&);
-template void detail::reduce_add(const Out<float>&, const In<float>&);
-template void detail::reduce_add(const Out<double>&, const In<double>&);
+TAPESTRY_INSTANTIATE(sum, mean, logsumexp, broadcast_to, detail::sum_over, detail::mean_over,
+                     detail::sum_to, detail::reduce_add)
 
 }  // namespace tapestry

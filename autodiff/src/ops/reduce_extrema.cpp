@@ -104,13 +104,6 @@ Indices argmin(const Variable<T>& x, std::optional<int> axis, bool keepdims) {
   return positions<Min>("argmin", x, axis, keepdims);
 }
 
-template Variable<float> max(const Variable<float>&, const Axes&, bool);
-template Variable<double> max(const Variable<double>&, const Axes&, bool);
-template Variable<float> min(const Variable<float>&, const Axes&, bool);
-template Variable<double> min(const Variable<double>&, const Axes&, bool);
-template Indices argmax(const Variable<float>&, std::optional<int>, bool);
-template Indices argmax(const Variable<double>&, std::optional<int>, bool);
-template Indices argmin(const Variable<float>&, std::optional<int>, bool);
-template Indices argmin(const Variable<double>&, std::optional<int>, bool);
+TAPESTRY_INSTANTIATE(max, min, argmax, argmin)
 
 }  // namespace tapestry

@@ -198,21 +198,8 @@ Variable<T> swapaxes(const Variable<T>& x, int a, int b) {
   });
 }
 
-template Variable<float> reshape(const Variable<float>&, const Shape&);
-template Variable<double> reshape(const Variable<double>&, const Shape&);
-template Variable<float> expand_dims(const Variable<float>&, int);
-template Variable<double> expand_dims(const Variable<double>&, int);
-template Variable<float> squeeze(const Variable<float>&, int);
-template Variable<double> squeeze(const Variable<double>&, int);
-template Variable<float> squeeze(const Variable<float>&);
-template Variable<double> squeeze(const Variable<double>&);
-template Variable<float> transpose(const Variable<float>&, const Axes&);
-template Variable<double> transpose(const Variable<double>&, const Axes&);
-template Variable<float> detail::permute(const Variable<float>&, const Shape&);
-template Variable<double> detail::permute(const Variable<double>&, const Shape&);
-template Variable<float> moveaxis(const Variable<float>&, const Axes&, const Axes&);
-template Variable<double> moveaxis(const Variable<double>&, const Axes&, const Axes&);
-template Variable<float> swapaxes(const Variable<float>&, int, int);
-template Variable<double> swapaxes(const Variable<double>&, int, int);
+TAPESTRY_INSTANTIATE(reshape, expand_dims, transpose, detail::permute, moveaxis, swapaxes)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, int)), squeeze)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&)), squeeze)
 
 }  // namespace tapestry

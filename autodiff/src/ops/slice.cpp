@@ -273,21 +273,7 @@ std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int a
   });
 }
 
-template Variable<float> slice(const Variable<float>&, int, std::int64_t, std::int64_t,
-                               std::int64_t);
-template Variable<double> slice(const Variable<double>&, int, std::int64_t, std::int64_t,
-                                std::int64_t);
-template Variable<float> select(const Variable<float>&, int, std::int64_t);
-template Variable<double> select(const Variable<double>&, int, std::int64_t);
-template Variable<float> detail::slice_put(const Variable<float>&, const Shape&, std::size_t,
-                                           std::size_t, std::size_t, bool);
-template Variable<double> detail::slice_put(const Variable<double>&, const Shape&, std::size_t,
-                                            std::size_t, std::size_t, bool);
-template Variable<float> concatenate(std::span<const Variable<float>>, int);
-template Variable<double> concatenate(std::span<const Variable<double>>, int);
-template Variable<float> stack(std::span<const Variable<float>>, int);
-template Variable<double> stack(std::span<const Variable<double>>, int);
-template std::vector<Variable<float>> split(const Variable<float>&, std::size_t, int);
-template std::vector<Variable<double>> split(const Variable<double>&, std::size_t, int);
+TAPESTRY_INSTANTIATE(slice, select, detail::slice_put, split)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(std::span<const Variable<T>>, int)), concatenate, stack)
 
 }  // namespace tapestry

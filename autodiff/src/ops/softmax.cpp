@@ -110,11 +110,6 @@ Variable<T> dropout(const Variable<T>& x, double p, bool training) {
   });
 }
 
-template Variable<float> softmax(const Variable<float>&, int);
-template Variable<double> softmax(const Variable<double>&, int);
-template Variable<float> log_softmax(const Variable<float>&, int);
-template Variable<double> log_softmax(const Variable<double>&, int);
-template Variable<float> dropout(const Variable<float>&, double, bool);
-template Variable<double> dropout(const Variable<double>&, double, bool);
+TAPESTRY_INSTANTIATE(softmax, log_softmax, dropout)
 
 }  // namespace tapestry

@@ -177,13 +177,6 @@ Variable<T> norm(const Variable<T>& x, const Axes& axes, bool keepdims) {
   return apply_reduction<Norm>(x, axes, keepdims);
 }
 
-template Variable<float> prod(const Variable<float>&, const Axes&, bool);
-template Variable<double> prod(const Variable<double>&, const Axes&, bool);
-template Variable<float> var(const Variable<float>&, const Axes&, SpreadOptions);
-template Variable<double> var(const Variable<double>&, const Axes&, SpreadOptions);
-template Variable<float> stddev(const Variable<float>&, const Axes&, SpreadOptions);
-template Variable<double> stddev(const Variable<double>&, const Axes&, SpreadOptions);
-template Variable<float> norm(const Variable<float>&, const Axes&, bool);
-template Variable<double> norm(const Variable<double>&, const Axes&, bool);
+TAPESTRY_INSTANTIATE(prod, var, stddev, norm)
 
 }  // namespace tapestry

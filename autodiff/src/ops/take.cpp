@@ -177,19 +177,6 @@ Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count) {
   });
 }
 
-template Variable<float> take(const Variable<float>&, const Indices&, int);
-template Variable<double> take(const Variable<double>&, const Indices&, int);
-template Variable<float> gather(const Variable<float>&, const Indices&, int);
-template Variable<double> gather(const Variable<double>&, const Indices&, int);
-template Variable<float> detail::take_put(const Variable<float>&, const IndexView&, const Shape&,
-                                          std::size_t);
-template Variable<double> detail::take_put(const Variable<double>&, const IndexView&, const Shape&,
-                                           std::size_t);
-template Variable<float> scatter_add(const Variable<float>&, const Indices&, const Variable<float>&,
-                                     int);
-template Variable<double> scatter_add(const Variable<double>&, const Indices&,
-                                      const Variable<double>&, int);
-template Variable<float> one_hot(Tape<float>&, const Indices&, std::size_t);
-template Variable<double> one_hot(Tape<double>&, const Indices&, std::size_t);
+TAPESTRY_INSTANTIATE(take, gather, detail::take_put, scatter_add, one_hot)
 
 }  // namespace tapestry

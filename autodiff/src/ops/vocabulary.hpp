@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/simd.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string_view>
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/shape.hpp"
@@ -212,13 +213,6 @@ void save_activations(const std::vector<std::string>& tokens, const Array<T>& ac
                      Page("save_activations", tokens, activations, options).write());
 }
 
-template std::string activation_html(const std::vector<std::string>&, const Array<float>&,
-                                     const ActivationPageOptions&);
-template std::string activation_html(const std::vector<std::string>&, const Array<double>&,
-                                     const ActivationPageOptions&);
-template void save_activations(const std::vector<std::string>&, const Array<float>&,
-                               const std::filesystem::path&, const ActivationPageOptions&);
-template void save_activations(const std::vector<std::string>&, const Array<double>&,
-                               const std::filesystem::path&, const ActivationPageOptions&);
+TAPESTRY_INSTANTIATE(activation_html, save_activations)
 
 }  // namespace tapestry

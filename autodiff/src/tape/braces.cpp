@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::detail {
@@ -42,9 +43,7 @@ Array<T> from_braces(const char* where, BracedMatrices<T> matrices) {
   return Array<T>(matrices);
 }
 
-template Array<float> from_braces(const char*, BracedRows<float>);
-template Array<double> from_braces(const char*, BracedRows<double>);
-template Array<float> from_braces(const char*, BracedMatrices<float>);
-template Array<double> from_braces(const char*, BracedMatrices<double>);
+TAPESTRY_INSTANTIATE_AS((Array<T>(const char*, BracedRows<T>)), from_braces)
+TAPESTRY_INSTANTIATE_AS((Array<T>(const char*, BracedMatrices<T>)), from_braces)
 
 }  // namespace tapestry::detail

@@ -320,13 +320,6 @@ GradcheckResult check_parameters(const std::function<Variable<T>(Tape<T>&)>& f,
   return Checker<T>(std::move(subject), options).run();
 }
 
-template GradcheckResult check_inputs(const CheckedFunction<float>&, std::vector<Array<float>>,
-                                      const GradcheckOptions&);
-template GradcheckResult check_inputs(const CheckedFunction<double>&, std::vector<Array<double>>,
-                                      const GradcheckOptions&);
-template GradcheckResult check_parameters(const std::function<Variable<float>(Tape<float>&)>&,
-                                          const ParameterList<float>&, const GradcheckOptions&);
-template GradcheckResult check_parameters(const std::function<Variable<double>(Tape<double>&)>&,
-                                          const ParameterList<double>&, const GradcheckOptions&);
+TAPESTRY_INSTANTIATE(check_inputs, check_parameters)
 
 }  // namespace tapestry::detail

@@ -38,9 +38,6 @@ void drop_removed_hooks(TapeState<T>& state) {
   std::erase_if(state.hooks, [](const auto& of_entry) { return of_entry.second.empty(); });
 }
 
-template Variable<float> call_hooks(TapeState<float>&, std::uint32_t, const Variable<float>&);
-template Variable<double> call_hooks(TapeState<double>&, std::uint32_t, const Variable<double>&);
-template void drop_removed_hooks(TapeState<float>&);
-template void drop_removed_hooks(TapeState<double>&);
+TAPESTRY_INSTANTIATE(call_hooks, drop_removed_hooks)
 
 }  // namespace tapestry::detail

@@ -144,7 +144,6 @@ T* Parameter<T>::grad_storage(bool& stored) {
   return grad_.data();
 }
 
-template class Parameter<float>;
-template class Parameter<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Parameter)
 
 }  // namespace tapestry

@@ -176,29 +176,8 @@ void TapeState<T>::keep(std::uint32_t index) {
   entries[index].passing = false;
 }
 
-template void TapeState<float>::vacate_one(std::uint32_t) noexcept;
-template void TapeState<double>::vacate_one(std::uint32_t) noexcept;
-template std::uint32_t TapeState<float>::add_entries(const Entry<float>&, std::uint32_t);
-template std::uint32_t TapeState<double>::add_entries(const Entry<double>&, std::uint32_t);
-template std::uint32_t TapeState<float>::add_watched(Watched);
-template std::uint32_t TapeState<double>::add_watched(Watched);
-template void TapeState<float>::vacate(std::uint32_t) noexcept;
-template void TapeState<double>::vacate(std::uint32_t) noexcept;
-template void TapeState<float>::drop_unused(std::uint32_t);
-template void TapeState<double>::drop_unused(std::uint32_t);
-template void TapeState<float>::forget_vacant(const Position&);
-template void TapeState<double>::forget_vacant(const Position&);
-template void TapeState<float>::cut_ties(const Position&);
-template void TapeState<double>::cut_ties(const Position&);
-template Position TapeState<float>::mark();
-template Position TapeState<double>::mark();
-template void TapeState<float>::undo_apply(const Position&, std::uint32_t);
-template void TapeState<double>::undo_apply(const Position&, std::uint32_t);
-template void TapeState<float>::drop_attachments();
-template void TapeState<double>::drop_attachments();
-template void TapeState<float>::lend(std::uint32_t, Entry<float>&);
-template void TapeState<double>::lend(std::uint32_t, Entry<double>&);
-template void TapeState<float>::keep(std::uint32_t);
-template void TapeState<double>::keep(std::uint32_t);
+TAPESTRY_INSTANTIATE_MEMBERS(TapeState, vacate_one, add_entries, add_watched, vacate, drop_unused,
+                             forget_vacant, cut_ties, mark, undo_apply, drop_attachments, lend,
+                             keep)
 
 }  // namespace tapestry::detail

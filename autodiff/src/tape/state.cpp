@@ -468,7 +468,6 @@ Out<T> TapeState<T>::grad_target(std::uint32_t index) {
   return {entry.grad, &entry.shape, stored};
 }
 
-template class TapeState<float>;
-template class TapeState<double>;
+TAPESTRY_INSTANTIATE_TYPES(class TapeState)
 
 }  // namespace tapestry::detail

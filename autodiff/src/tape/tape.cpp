@@ -97,7 +97,6 @@ void Tape<T>::zero_grad() {
   for (detail::Entry<T>& entry : state_->entries) state_->release_grad(entry);
 }
 
-template class Tape<float>;
-template class Tape<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Tape)
 
 }  // namespace tapestry

@@ -142,7 +142,6 @@ bool Variable<T>::requires_grad() const {
   return state("requires_grad").entries[index_].requires_grad;
 }
 
-template class Variable<float>;
-template class Variable<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Variable)
 
 }  // namespace tapestry

@@ -126,23 +126,7 @@ void TapeState<T>::check_watched(std::string_view op, bool compare) const {
                                     "and run the forward pass again"));
 }
 
-template auto TapeState<float>::change_of(const Watched&) const -> Change;
-template auto TapeState<double>::change_of(const Watched&) const -> Change;
-template bool TapeState<float>::is_rewritten(const Watched&) const;
-template bool TapeState<double>::is_rewritten(const Watched&) const;
-template std::string TapeState<float>::text_of(const Watched&, std::string_view) const;
-template std::string TapeState<double>::text_of(const Watched&, std::string_view) const;
-template std::uint32_t TapeState<float>::watch(Parameter<float>&);
-template std::uint32_t TapeState<double>::watch(Parameter<double>&);
-template void TapeState<float>::note_read(Watched&);
-template void TapeState<double>::note_read(Watched&);
-template void TapeState<float>::check_memory(std::string_view, std::uint32_t, bool) const;
-template void TapeState<double>::check_memory(std::string_view, std::uint32_t, bool) const;
-template const float* TapeState<float>::data_of(const Entry<float>&) const;
-template const double* TapeState<double>::data_of(const Entry<double>&) const;
-template auto TapeState<float>::first_changed(bool) const -> const Watched*;
-template auto TapeState<double>::first_changed(bool) const -> const Watched*;
-template void TapeState<float>::check_watched(std::string_view, bool) const;
-template void TapeState<double>::check_watched(std::string_view, bool) const;
+TAPESTRY_INSTANTIATE_MEMBERS(TapeState, change_of, is_rewritten, text_of, watch, note_read,
+                             check_memory, data_of, first_changed, check_watched)
 
 }  // namespace tapestry::detail

@@ -9,6 +9,7 @@
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/braces.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -116,7 +117,6 @@ class Parameter : public detail::Followed<Parameter<T>> {
   bool moved_from_ = false;
 };
 
-extern template class Parameter<float>;
-extern template class Parameter<double>;
+TAPESTRY_EXTERN_TYPES(class Parameter)
 
 }  // namespace tapestry

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
@@ -185,7 +186,6 @@ class Tape {
   detail::TapeState<T>* state_;  // shared with the variables; the last of them deletes it
 };
 
-extern template class Tape<float>;
-extern template class Tape<double>;
+TAPESTRY_EXTERN_TYPES(class Tape)
 
 }  // namespace tapestry

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 #include "tapestry/autodiff/hook.hpp"
 #include "tapestry/autodiff/shape.hpp"
@@ -142,7 +143,6 @@ class Variable {
   std::uint32_t generation_ = 0;
 };
 
-extern template class Variable<float>;
-extern template class Variable<double>;
+TAPESTRY_EXTERN_TYPES(class Variable)
 
 }  // namespace tapestry

@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/variable.hpp"
 #include "tapestry/layers/linear.hpp"
 #include "tapestry/layers/module.hpp"
@@ -108,11 +109,6 @@ struct DotAttention {
   void visit(auto&&) {}
 };
 
-extern template struct AdditiveAttention<float>;
-extern template struct AdditiveAttention<double>;
-extern template struct GeneralAttention<float>;
-extern template struct GeneralAttention<double>;
-extern template struct DotAttention<float>;
-extern template struct DotAttention<double>;
+TAPESTRY_EXTERN_TYPES(struct AdditiveAttention, struct GeneralAttention, struct DotAttention)
 
 }  // namespace tapestry::layers

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/variable.hpp"
 #include "tapestry/layers/module.hpp"
 
@@ -28,7 +29,6 @@ class Dropout : public Layer {
   double probability_;
 };
 
-extern template class Dropout<float>;
-extern template class Dropout<double>;
+TAPESTRY_EXTERN_TYPES(class Dropout)
 
 }  // namespace tapestry::layers

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/layers/module.hpp"
@@ -32,7 +33,6 @@ class Embedding : public Layer {
   Parameter<T> weight_;
 };
 
-extern template class Embedding<float>;
-extern template class Embedding<double>;
+TAPESTRY_EXTERN_TYPES(class Embedding)
 
 }  // namespace tapestry::layers

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
 #include "tapestry/layers/module.hpp"
@@ -47,7 +48,6 @@ class LayerNorm : public Layer {
   Parameter<T> bias_;
 };
 
-extern template class LayerNorm<float>;
-extern template class LayerNorm<double>;
+TAPESTRY_EXTERN_TYPES(class LayerNorm)
 
 }  // namespace tapestry::layers

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
 #include "tapestry/layers/module.hpp"
@@ -44,7 +45,6 @@ class Linear : public Layer {
   bool has_bias_;
 };
 
-extern template class Linear<float>;
-extern template class Linear<double>;
+TAPESTRY_EXTERN_TYPES(class Linear)
 
 }  // namespace tapestry::layers

@@ -146,8 +146,4 @@ TruncatedBptt<Carry> truncated_bptt(Tape<T>& tape, std::size_t steps, const Carr
   return result;
 }
 
-extern template Array<float> Steps::of(const Array<float>&) const;
-extern template Array<double> Steps::of(const Array<double>&) const;
-extern template Indices Steps::of(const Indices&) const;
-
 }  // namespace tapestry

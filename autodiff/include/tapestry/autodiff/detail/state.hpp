@@ -14,6 +14,7 @@
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/arena.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/detail/op_info.hpp"
 #include "tapestry/autodiff/detail/scopes.hpp"
 #include "tapestry/autodiff/error.hpp"
@@ -363,8 +364,7 @@ class TapeState {
   [[nodiscard]] bool watched_are_unchanged() const { return !first_changed(true); }
 };
 
-extern template class TapeState<float>;
-extern template class TapeState<double>;
+TAPESTRY_EXTERN_TYPES(class TapeState)
 
 /// While it lives, a call works on the tape: user code in it (a callback of a layer, a segment)
 /// cannot take away what was there before, and a tape that is destroyed stays until the call ends.
