@@ -80,8 +80,8 @@ class Variable {
   /// Gives the value a name for messages, drawings and path listings; returns the same variable.
   Variable named(std::string_view name) const;
 
-  /// Gradients of this scalar by all variables and watched parameters it depends on.
-  /// Throws GradientError when it is not a scalar or depends on none.
+  /// Gradients of this scalar with respect to all variables and watched parameters that it depends
+  /// on. Throws GradientError when it is not a scalar or depends on none.
   void backward() const;
 
   /// The same for any shape, weighted by `seed`, which is shaped like this variable: computes the
