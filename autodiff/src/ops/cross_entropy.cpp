@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/softmax_kernels.hpp"
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "threads/team.hpp"
 
 namespace tapestry {
@@ -101,8 +101,8 @@ struct SoftmaxCrossEntropy {
     return reduction == Reduction::sum ? total : total / static_cast<T>(divisor());
   }
 
-  [[nodiscard]] std::string attributes() const {
-    return reduction == Reduction::mean ? "mean" : reduction == Reduction::sum ? "sum" : "none";
+  [[nodiscard]] OpAttributes attributes() const {
+    return {{reduction == Reduction::mean ? "mean" : reduction == Reduction::sum ? "sum" : "none"}};
   }
 
  private:

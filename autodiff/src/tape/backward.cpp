@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/hooks.hpp"
 #include "tape/kernel_memory.hpp"

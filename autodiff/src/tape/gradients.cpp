@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
 #include "tape/captured.hpp"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "tape/gradients.hpp"
 #include "tape/kernel_memory.hpp"
 #include "tapestry/autodiff/derivatives.hpp"

@@ -26,11 +26,11 @@ void factor(const TapeState<T>& state, const Consumer& by, ParameterUse& use) {
   const Shape& shape = state.entries[use.leaf].shape;
   if (by.count != 1 || shape.rank() != 2 || std::string_view(node.info->name) != "matmul") return;
   if (state.entries[use.leaf].hooked || state.entries[node.first_output].hooked) return;
-  const std::string attributes = node.info->attributes(node.op);
+  const OpAttributes attributes = node.info->attributes(node.op);
   const std::uint32_t other = state.edges[node.first_input + 1 - by.slot];
   const Entry<T>& x = state.entries[other];
-  const bool transposed = attributes == "bT";
-  if (!attributes.empty() && !transposed) return;
+  const bool transposed = is_on(attributes, "bT");
+  if (is_on(attributes, "aT")) return;
   if (x.shape.rank() < 1 || x.shape.rank() > (by.slot == 1 ? 2u : 1u) || x.released) return;
   if (by.slot == 0 && transposed) return;
   use.rows = x.shape.rank() == 2 ? x.shape[0] : 1;

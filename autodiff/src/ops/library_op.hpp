@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the gradient rules of the library's ops are written in.
+// What the ops of the library share, beyond what users of op.hpp have.
 #pragma once
 
 #include <cmath>
@@ -56,11 +56,11 @@ void check_finite(const char* op, const char* option, double value) {
 }
 
 /// An array seen as (outer, axis, inner).
-struct Around {
+struct SplitAtAxis {
   std::size_t outer = 1;
   std::size_t inner = 1;
 
-  Around(const Shape& shape, std::size_t axis) {
+  SplitAtAxis(const Shape& shape, std::size_t axis) {
     for (std::size_t i = 0; i < axis; ++i) outer *= shape[i];
     for (std::size_t i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
   }
