@@ -16,8 +16,8 @@ struct GradientOptions {
   bool differentiable = false;
 };
 
-/// Gradients of `y` with respect to each of `x`, which may be leaves or intermediate results. They
-/// are variables of the same tape, shaped like the `x`; zeros where `y` does not depend on one.
+/// Gradients of `y` with respect to each of `x`, which may be leaves or intermediate results, as
+/// variables of the same tape shaped like the `x`; zeros where `y` does not depend on one.
 /// Gradients that are kept elsewhere (`Variable::grad`, `Parameter::grad`) are left alone. Without
 /// `differentiable` the results are constants. Throws GradientError when `y` is not a scalar or
 /// depends on nothing that needs a gradient, or an `x` needs none; StaleVariable.
