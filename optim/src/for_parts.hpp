@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "threads/team.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry::optim {
 

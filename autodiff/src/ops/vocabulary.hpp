@@ -5,10 +5,10 @@
 #include <cmath>
 #include <string>
 
-#include "kernels/simd.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
+#include "tapestry/kernels/detail/simd.hpp"
 
 namespace tapestry {
 

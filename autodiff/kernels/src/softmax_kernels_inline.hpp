@@ -4,9 +4,9 @@
 
 #include <limits>
 
-#include "kernels/batch_loop.hpp"
-#include "kernels/batch_math.hpp"
-#include "kernels/softmax_kernels.hpp"
+#include "tapestry/kernels/detail/batch_loop.hpp"
+#include "tapestry/kernels/detail/batch_math.hpp"
+#include "tapestry/kernels/detail/softmax_kernels.hpp"
 
 namespace tapestry::detail {
 

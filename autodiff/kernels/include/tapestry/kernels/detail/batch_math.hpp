@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/xsimd.hpp"
+#include "tapestry/kernels/detail/xsimd.hpp"
 
 namespace tapestry::detail {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/gemm.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 #include <algorithm>
 
-#include "kernels/gemm_kernels.hpp"
-#include "threads/team.hpp"
+#include "gemm_kernels.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry::detail {
 namespace {

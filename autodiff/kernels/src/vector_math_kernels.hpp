@@ -2,9 +2,9 @@
 // Included once for each architecture.
 #pragma once
 
-#include "kernels/batch_loop.hpp"
-#include "kernels/batch_math.hpp"
-#include "kernels/vector_math.hpp"
+#include "tapestry/kernels/detail/batch_loop.hpp"
+#include "tapestry/kernels/detail/batch_math.hpp"
+#include "tapestry/kernels/detail/vector_math.hpp"
 
 namespace tapestry::detail {
 

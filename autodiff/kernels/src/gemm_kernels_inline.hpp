@@ -7,9 +7,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/gemm_kernels.hpp"
-#include "kernels/transpose.hpp"
-#include "kernels/xsimd.hpp"
+#include "gemm_kernels.hpp"
+#include "tapestry/kernels/detail/xsimd.hpp"
+#include "transpose.hpp"
 
 namespace tapestry::detail {
 

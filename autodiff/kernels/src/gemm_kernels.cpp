@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/gemm_kernels_inline.hpp"
+#include "gemm_kernels_inline.hpp"
 
 namespace tapestry::detail {
 

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "kernels/xsimd.hpp"
+#include "tapestry/kernels/detail/xsimd.hpp"
 
 namespace tapestry::detail {
 

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT
-#include "threads/team.hpp"
+#include "tapestry/kernels/team.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
 
-#include "tapestry/autodiff/error.hpp"
-#include "tapestry/autodiff/threads.hpp"
-#include "threads/processors.hpp"
+#include "processors.hpp"
 
 #if __has_include(<pthread.h>)
 #include <pthread.h>
 #endif
 
-namespace tapestry {
-namespace detail {
+namespace tapestry::detail {
 namespace {
 
 std::atomic<int> threads_wanted{1};
@@ -202,23 +198,8 @@ Range part_of(std::size_t count, std::size_t parts, std::size_t part, std::size_
   return {end(part), end(part + 1)};
 }
 
-}  // namespace detail
+int threads_in_use() { return threads_wanted; }
 
-void set_num_threads(int count) {
-  if (count < 1)
-    throw ArgumentError("set_num_threads",
-                        "the number of threads must be positive, not " + std::to_string(count));
-  // More of them only wait for each other, and in the thousands other programs find none left.
-  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int most = std::max(16, 4 * processors);
-  if (count > most)
-    throw ArgumentError("set_num_threads", std::to_string(count) + " threads are too many for " +
-                                               std::to_string(processors) +
-                                               " processors: choose at most " +
-                                               std::to_string(most));
-  detail::threads_wanted = count;
-}
+void use_threads(int count) { threads_wanted = count; }
 
-int num_threads() { return detail::threads_wanted; }
-
-}  // namespace tapestry
+}  // namespace tapestry::detail

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "kernels/batch_math.hpp"
+#include "tapestry/kernels/detail/batch_math.hpp"
 
 namespace tapestry::detail {
 

@@ -7,6 +7,12 @@
 
 namespace tapestry::detail {
 
+/// How many threads there are, with the calling one: 1 at first.
+[[nodiscard]] int threads_in_use();
+
+/// Sets it, from the next computation on. At least 1.
+void use_threads(int count);
+
 /// Multiplications below which waking another thread costs more than it saves.
 inline constexpr std::size_t worth_sharing = std::size_t{1} << 20;
 

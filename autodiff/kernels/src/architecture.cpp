@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/architecture.hpp"
+#include "tapestry/kernels/detail/architecture.hpp"
 
 namespace tapestry::detail {
 namespace {

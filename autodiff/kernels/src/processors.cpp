@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "threads/processors.hpp"
+#include "processors.hpp"
 
 #if defined(__linux__)
 #include <pthread.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/vector_math_kernels.hpp"
+#include "vector_math_kernels.hpp"
 
 namespace tapestry::detail {
 

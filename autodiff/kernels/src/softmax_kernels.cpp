@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/softmax_kernels_inline.hpp"
+#include "softmax_kernels_inline.hpp"
 
 namespace tapestry::detail {
 

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "kernels/architecture.hpp"
+#include "tapestry/kernels/detail/architecture.hpp"
 
 namespace tapestry::detail {
 

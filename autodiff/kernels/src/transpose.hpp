@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "kernels/xsimd.hpp"
+#include "tapestry/kernels/detail/xsimd.hpp"
 
 namespace tapestry::detail {
 
