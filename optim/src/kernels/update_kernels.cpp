@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/update_kernels_inline.hpp"
 
-namespace tapestry::optim {
+namespace tapestry::optim::detail {
 
 using tapestry::detail::Architecture;
 
@@ -20,4 +20,4 @@ const UpdateKernels<T>& update_kernels(Architecture architecture) {
 template const UpdateKernels<float>& update_kernels(Architecture);
 template const UpdateKernels<double>& update_kernels(Architecture);
 
-}  // namespace tapestry::optim
+}  // namespace tapestry::optim::detail

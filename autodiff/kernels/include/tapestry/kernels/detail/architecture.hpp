@@ -33,9 +33,12 @@ struct ArchitectureTag<Architecture::avx512> {
   using type = xsimd::avx512bw;
 };
 
+template <Architecture architecture>
+using ArchitectureOf = typename ArchitectureTag<architecture>::type;
+
 /// The numbers that the architecture computes at once.
 template <class T, Architecture architecture>
-using BatchOf = xsimd::batch<T, typename ArchitectureTag<architecture>::type>;
+using BatchOf = xsimd::batch<T, ArchitectureOf<architecture>>;
 
 /// Whether the library has kernels for it and this machine can run them.
 [[nodiscard]] bool runs(Architecture architecture);

@@ -12,10 +12,10 @@
 
 namespace tapestry::detail {
 
-template <class T>
+template <class T, class A = xsimd::default_arch>
 struct Pack {
   using value_type = T;
-  using Batch = xsimd::batch<T>;
+  using Batch = xsimd::batch<T, A>;
   static constexpr std::size_t width = Batch::size;
 
   Batch v;

@@ -5,7 +5,7 @@
 
 #include "tapestry/kernels/team.hpp"
 
-namespace tapestry::optim {
+namespace tapestry::optim::detail {
 
 /// What an update of a number costs, in multiplications of a matrix product: it waits for memory.
 inline constexpr std::size_t work_per_number = 16;
@@ -21,4 +21,4 @@ void for_parts(std::size_t size, const Body& body) {
   });
 }
 
-}  // namespace tapestry::optim
+}  // namespace tapestry::optim::detail

@@ -8,7 +8,7 @@
 
 #include "tapestry/autodiff/parameter.hpp"
 
-namespace tapestry::optim {
+namespace tapestry::optim::detail {
 
 /// Throws ArgumentError "[op] name must be finite and not negative, got value" when it is not.
 void check_not_negative(const char* op, std::string_view name, double value);
@@ -30,4 +30,4 @@ template <class T>
   return parameter.requires_grad() && parameter.has_grad();
 }
 
-}  // namespace tapestry::optim
+}  // namespace tapestry::optim::detail
