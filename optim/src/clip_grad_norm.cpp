@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "kernels/update_kernels.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/optim/detail/check.hpp"
@@ -70,7 +71,6 @@ double clip_grad_norm(const ParameterList<T>& parameters, double max_norm, ClipO
   return norm;
 }
 
-template double clip_grad_norm(const ParameterList<float>&, double, ClipOptions);
-template double clip_grad_norm(const ParameterList<double>&, double, ClipOptions);
+TAPESTRY_INSTANTIATE(clip_grad_norm)
 
 }  // namespace tapestry::optim

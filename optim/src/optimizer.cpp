@@ -44,8 +44,11 @@ template <class T>
 typename Optimizer<T>::Memory& Optimizer<T>::memory(std::string_view name) {
   for (Memory& memory : memories_)
     if (memory.name == name) return memory;
-  throw ArgumentError(name_, "the optimizer was not made with the memory '" + std::string(name) +
-                                 "' that its rule asks for");
+  std::string has = memories_.empty() ? "none" : "";
+  for (const Memory& memory : memories_)
+    has += (has.empty() ? "'" : ", '") + std::string(memory.name) + "'";
+  throw ArgumentError(name_, "the rule asks for the memory '" + std::string(name) +
+                                 "', and the optimizer has " + has);
 }
 
 template <class T>
@@ -158,8 +161,8 @@ void Optimizer<T>::step() {
   for (std::size_t i = 0; i < list.size(); ++i) {
     Parameter<T>& parameter = *list[i];
     if (!detail::is_trained(parameter)) continue;
-    ++steps_[i];
     update(Step<T>(*this, i, parameter));
+    ++steps_[i];
     parameter.touch();
   }
 }
@@ -215,14 +218,11 @@ template <class T>
 Step<T>::Step(Optimizer<T>& optimizer, std::size_t position, Parameter<T>& parameter)
     : learning_rate(optimizer.groups_[optimizer.group_of_[position]].learning_rate.value),
       weight_decay(optimizer.groups_[optimizer.group_of_[position]].weight_decay),
-      count(static_cast<double>(optimizer.steps_[position])),
+      count(static_cast<double>(optimizer.steps_[position] + 1)),
       optimizer_(optimizer),
       position_(position),
       parameter_(parameter) {}
 
-template class Step<float>;
-template class Step<double>;
-template class Optimizer<float>;
-template class Optimizer<double>;
+TAPESTRY_INSTANTIATE_TYPES(class Step, class Optimizer)
 
 }  // namespace tapestry::optim

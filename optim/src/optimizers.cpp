@@ -4,15 +4,6 @@
 
 namespace tapestry::optim {
 
-template class SGD<float>;
-template class SGD<double>;
-template class Adam<float>;
-template class Adam<double>;
-template class AdamW<float>;
-template class AdamW<double>;
-template class RMSprop<float>;
-template class RMSprop<double>;
-template class Adagrad<float>;
-template class Adagrad<double>;
+TAPESTRY_INSTANTIATE_TYPES(class SGD, class Adam, class AdamW, class RMSprop, class Adagrad)
 
 }  // namespace tapestry::optim

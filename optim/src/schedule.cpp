@@ -147,9 +147,6 @@ bool ReduceLROnPlateau<T>::step(double metric) {
   return changed;
 }
 
-template class LRScheduler<float>;
-template class LRScheduler<double>;
-template class ReduceLROnPlateau<float>;
-template class ReduceLROnPlateau<double>;
+TAPESTRY_INSTANTIATE_TYPES(class LRScheduler, class ReduceLROnPlateau)
 
 }  // namespace tapestry::optim

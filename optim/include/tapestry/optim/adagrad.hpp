@@ -53,7 +53,6 @@ class Adagrad final : public Optimizer<T> {
   AdagradOptions options_;
 };
 
-extern template class Adagrad<float>;
-extern template class Adagrad<double>;
+TAPESTRY_EXTERN_TYPES(class Adagrad)
 
 }  // namespace tapestry::optim

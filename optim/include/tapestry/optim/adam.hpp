@@ -55,7 +55,6 @@ class Adam final : public Optimizer<T> {
   AdamOptions options_;
 };
 
-extern template class Adam<float>;
-extern template class Adam<double>;
+TAPESTRY_EXTERN_TYPES(class Adam)
 
 }  // namespace tapestry::optim

@@ -56,7 +56,6 @@ class AdamW final : public Optimizer<T> {
   AdamWOptions options_;
 };
 
-extern template class AdamW<float>;
-extern template class AdamW<double>;
+TAPESTRY_EXTERN_TYPES(class AdamW)
 
 }  // namespace tapestry::optim

@@ -13,6 +13,7 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/parameter_list.hpp"
 #include "tapestry/autodiff/shape.hpp"
 #include "tapestry/optim/detail/apply_rule.hpp"
@@ -232,9 +233,6 @@ class Step {
   Parameter<T>& parameter_;
 };
 
-extern template class Step<float>;
-extern template class Step<double>;
-extern template class Optimizer<float>;
-extern template class Optimizer<double>;
+TAPESTRY_EXTERN_TYPES(class Step, class Optimizer)
 
 }  // namespace tapestry::optim

@@ -57,7 +57,6 @@ class RMSprop final : public Optimizer<T> {
   RMSpropOptions options_;
 };
 
-extern template class RMSprop<float>;
-extern template class RMSprop<double>;
+TAPESTRY_EXTERN_TYPES(class RMSprop)
 
 }  // namespace tapestry::optim

@@ -56,7 +56,6 @@ class SGD final : public Optimizer<T> {
   SGDOptions options_;
 };
 
-extern template class SGD<float>;
-extern template class SGD<double>;
+TAPESTRY_EXTERN_TYPES(class SGD)
 
 }  // namespace tapestry::optim
