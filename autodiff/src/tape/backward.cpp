@@ -5,11 +5,11 @@
 #include <cstring>
 #include <utility>
 
-#include "ops/vocabulary.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/hooks.hpp"
 #include "tape/kernel_memory.hpp"
 #include "tape/node_rule.hpp"
+#include "tape/sum_to.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "ops/vocabulary.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
 #include "tape/captured.hpp"
 #include "tape/gradients.hpp"
 #include "tape/hooks.hpp"
 #include "tape/node_rule.hpp"
+#include "tape/sum_to.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
