@@ -61,20 +61,18 @@ template <class Number, class Rule, class T, std::size_t count, std::size_t... i
 template <class Number, class Rule, class T, std::size_t count>
 [[gnu::noinline]] void apply_to_rest(std::size_t at, const Rule& rule, const Numbers<T, count>& n) {
   T padded[2 + count][Number::width] = {};
-  const Numbers<T, count> rest = n.part(at, n.size - at);
-  const auto copy = [&](const T* from, T* to) {
-    if (from && to)
-      for (std::size_t k = 0; k < rest.size; ++k) to[k] = from[k];
-  };
   Numbers<T, count> whole{Number::width, padded[0], padded[1], {}};
+  const auto copy = [size = n.size - at](const T* from, T* to) {
+    for (std::size_t k = 0; k < size; ++k) to[k] = from[k];
+  };
+  copy(n.value + at, padded[0]);
+  copy(n.grad + at, padded[1]);
   for (std::size_t m = 0; m < count; ++m)
-    if (rest.memory[m]) whole.memory[m] = padded[2 + m];
-  copy(rest.value, whole.value);
-  copy(rest.grad, padded[1]);
-  for (std::size_t m = 0; m < count; ++m) copy(rest.memory[m], whole.memory[m]);
+    if (n.memory[m]) copy(n.memory[m] + at, whole.memory[m] = padded[2 + m]);
   apply_at<Number>(0, rule, whole, std::make_index_sequence<count>{});
-  copy(whole.value, rest.value);
-  for (std::size_t m = 0; m < count; ++m) copy(whole.memory[m], rest.memory[m]);
+  copy(padded[0], n.value + at);
+  for (std::size_t m = 0; m < count; ++m)
+    if (n.memory[m]) copy(padded[2 + m], n.memory[m] + at);
 }
 
 /// The rule, at all numbers. Rule and numbers are copies, which no store of theirs can change.
