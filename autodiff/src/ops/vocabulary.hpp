@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "tape/sum_to.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"

@@ -6,10 +6,10 @@
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
 #include "tape/captured.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/gradients.hpp"
 #include "tape/hooks.hpp"
 #include "tape/node_rule.hpp"
-#include "tape/sum_to.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
