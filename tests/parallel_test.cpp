@@ -15,8 +15,8 @@
 #include "fused/linear.hpp"
 #include "fused/lstm.hpp"
 #include "fused/rnn.hpp"
+#include "tapestry/kernels/team.hpp"
 #include "tapestry/tapestry.hpp"
-#include "threads/team.hpp"
 
 #if __has_include(<sys/wait.h>)
 #include <sys/wait.h>

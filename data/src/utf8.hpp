@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "tapestry/autodiff/utf8.hpp"
-#include "tapestry/data/vocabulary.hpp"
+#include "tapestry/data/detail/utf8_state.hpp"
 
 namespace tapestry::data::utf8 {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/softmax_kernels.hpp"
 #include "ops/library_op.hpp"
-#include "threads/team.hpp"
+#include "tapestry/kernels/detail/softmax_kernels.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry {
 namespace {

@@ -2,8 +2,8 @@
 // Functions of one variable, elementwise. Rules are written with the output where that is cheaper.
 #include <string>
 
-#include "kernels/vector_math.hpp"
 #include "ops/library_op.hpp"
+#include "tapestry/kernels/detail/vector_math.hpp"
 
 namespace tapestry {
 namespace {

@@ -5,11 +5,12 @@
 #include <cmath>
 #include <string>
 
-#include "kernels/simd.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
+#include "tapestry/kernels/detail/simd.hpp"
 
 namespace tapestry {
 
@@ -85,10 +86,6 @@ Variable<T> constant_like(const Variable<T>& x, T value) {
 /// target = (or +=) x summed over the axes along which `target` has extent 1. Both have one rank.
 template <class T>
 void reduce_add(const Out<T>& target, const In<T>& x);
-
-/// Sum over the axes along which `shape` broadcasts to the shape of `x`.
-template <class T>
-Variable<T> sum_to(const Variable<T>& x, const Shape& shape);
 
 /// Axis i of the result is axis order[i] of `x`, which has as many; x itself when that is nothing.
 template <class T>

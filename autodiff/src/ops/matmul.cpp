@@ -2,8 +2,8 @@
 // Matrix products, single and in batches.
 #include <string>
 
-#include "kernels/gemm.hpp"
 #include "ops/library_op.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry {
 namespace {

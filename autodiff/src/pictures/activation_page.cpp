@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include "tapestry/autodiff/detail/instantiate.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/shape.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

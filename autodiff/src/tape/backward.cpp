@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
-#include "ops/library_op.hpp"
 #include "tape/anomaly.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/hooks.hpp"
 #include "tape/kernel_memory.hpp"
 #include "tape/node_rule.hpp"

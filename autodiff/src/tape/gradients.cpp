@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "ops/library_op.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
 #include "tape/captured.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/gradients.hpp"
 #include "tape/hooks.hpp"
 #include "tape/node_rule.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fused/cell_kernels_inline.hpp"
-#include "threads/team.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry::layers {
 

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "kernels/architecture.hpp"
+#include "tapestry/kernels/detail/architecture.hpp"
 #include "tapestry/layers/rnn.hpp"
 
 namespace tapestry::layers {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "fused/cell_kernels.hpp"
-#include "kernels/batch_loop.hpp"
-#include "kernels/batch_math.hpp"
-#include "kernels/xsimd.hpp"
+#include "tapestry/kernels/detail/batch_loop.hpp"
+#include "tapestry/kernels/detail/batch_math.hpp"
+#include "tapestry/kernels/detail/xsimd.hpp"
 
 namespace tapestry::layers {
 

@@ -2,9 +2,9 @@
 #include "fused/linear.hpp"
 
 #include "fused/cell_kernels.hpp"
-#include "kernels/gemm.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry::layers {
 namespace {

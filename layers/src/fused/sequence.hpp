@@ -16,12 +16,12 @@
 
 #include "fused/cell_kernels.hpp"
 #include "fused/one_hot.hpp"
-#include "kernels/gemm.hpp"
 #include "recurrence.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
 #include "tapestry/autodiff/tape.hpp"
-#include "threads/team.hpp"
+#include "tapestry/kernels/gemm.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry::layers {
 
