@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "kernels/architecture.hpp"
-#include "tapestry/layers/rnn.hpp"
+#include "tapestry/layers/activation.hpp"
 
 namespace tapestry::layers {
 

@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: MIT
+#include "step_program.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "step_recording.hpp"
+#include "tapestry/autodiff/error.hpp"
+
+namespace tapestry::layers {
+namespace {
+
+constexpr std::size_t recorded_batch = 2;
+
+/// Why a step cannot run as a program.
+struct Obstacle {
+  std::string text;
+};
+
+template <class T>
+std::string title_of(const StepRecording<T>& r, std::uint32_t entry) {
+  return "op '" + r.tape->state().display_name(entry) + "'";
+}
+
+/// Ops that only move numbers.
+bool moves_numbers(std::string_view op) {
+  constexpr std::array<std::string_view, 9> names{
+      "slice", "split", "concatenate", "reshape", "flip", "repeat", "permute", "stack", "select"};
+  return std::ranges::find(names, op) != names.end();
+}
+
+/// Runs an op's forward on numbers of its own.
+template <class T>
+class Trial {
+ public:
+  Trial(const detail::OpInfo<T>& info, const void* op, std::vector<Shape> in,
+        std::vector<Shape> out)
+      : info_(info), op_(op), in_shapes_(std::move(in)), out_shapes_(std::move(out)) {
+    for (const Shape& shape : in_shapes_) inputs.emplace_back(shape.size());
+    for (const Shape& shape : out_shapes_) outputs.emplace_back(shape.size());
+  }
+
+  void run() {
+    std::vector<In<T>> in;
+    std::vector<Out<T>> out;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      in.push_back({inputs[i].data(), &in_shapes_[i]});
+    for (std::size_t j = 0; j < outputs.size(); ++j)
+      out.push_back({outputs[j].data(), &out_shapes_[j]});
+    info_.forward(op_, in, out);
+  }
+
+  std::vector<std::vector<T>> inputs, outputs;
+
+ private:
+  const detail::OpInfo<T>& info_;
+  const void* op_;
+  std::vector<Shape> in_shapes_, out_shapes_;
+};
+
+/// What the parts of a program are made from: the same step, recorded with two sizes of batch.
+template <class T>
+struct Recorded {
+  StepRecording<T> r;
+  std::vector<StepValue> values;
+
+  [[nodiscard]] const detail::TapeState<T>& tape() const { return r.tape->state(); }
+
+  std::vector<Shape> shapes(std::span<const std::size_t> of, std::size_t rows) const {
+    std::vector<Shape> all;
+    for (const std::size_t v : of) {
+      all.push_back(values[v].shape);
+      if (values[v].has_rows) all.back()[0] = rows;
+    }
+    return all;
+  }
+};
+
+/// Finds out where an op moves each number to; nothing if it moves them between rows.
+template <class T>
+std::optional<std::vector<ColumnRun>> find_runs(const Recorded<T>& recorded, const StepOp<T>& op) {
+  Trial<T> trial(*op.info, op.op, recorded.shapes(op.in, recorded_batch),
+                 recorded.shapes(op.out, recorded_batch));
+  std::vector<std::size_t> first;  // number of each input's first element
+  std::size_t count = 0;
+  for (auto& input : trial.inputs) {
+    first.push_back(count);
+    for (T& x : input) x = static_cast<T>(count++);
+  }
+  if (count > (std::size_t{1} << 23)) return std::nullopt;  // such numbers are not all exact
+  trial.run();
+  std::vector<ColumnRun> runs;
+  for (std::size_t j = 0; j < trial.outputs.size(); ++j) {
+    const StepValue& to = recorded.values[op.out[j]];
+    for (std::size_t e = 0; e < trial.outputs[j].size(); ++e) {
+      const auto number = static_cast<std::size_t>(trial.outputs[j][e]);
+      std::size_t i = trial.inputs.size() - 1;
+      while (first[i] > number) --i;
+      const StepValue& from = recorded.values[op.in[i]];
+      const std::size_t at = number - first[i];
+      if (from.has_rows != to.has_rows) return std::nullopt;
+      if (to.has_rows && at / from.width != e / to.width) return std::nullopt;
+      if (e >= to.width) continue;
+      if (!runs.empty() && runs.back().to == j && runs.back().from == i &&
+          runs.back().from_column + runs.back().count == at)
+        ++runs.back().count;
+      else
+        runs.push_back({i, at, j, e, 1});
+    }
+  }
+  return runs;
+}
+
+/// Whether a row of the results depends on that row of the inputs alone: tried on numbers.
+template <class T>
+bool rows_are_independent(const Recorded<T>& recorded, const StepOp<T>& op) {
+  const auto trial_of = [&](std::size_t rows) {
+    return Trial<T>(*op.info, op.op, recorded.shapes(op.in, rows), recorded.shapes(op.out, rows));
+  };
+  constexpr std::size_t rows = 3;
+  Trial<T> together = trial_of(rows);
+  std::uint32_t seed = 1;
+  for (auto& input : together.inputs)
+    for (T& x : input) {
+      seed = seed * 1664525U + 1013904223U;
+      x = T(0.1) + T(0.8) * static_cast<T>(seed >> 8) / T(1 << 24);
+    }
+  together.run();
+  for (std::size_t row = 0; row < rows; ++row) {
+    Trial<T> alone = trial_of(1);
+    for (std::size_t i = 0; i < op.in.size(); ++i) {
+      const StepValue& v = recorded.values[op.in[i]];
+      const T* from = together.inputs[i].data() + (v.has_rows ? row * v.width : 0);
+      std::copy_n(from, alone.inputs[i].size(), alone.inputs[i].data());
+    }
+    alone.run();
+    for (std::size_t j = 0; j < op.out.size(); ++j) {
+      const std::size_t width = recorded.values[op.out[j]].width;
+      const T* expected = together.outputs[j].data() + row * width;
+      for (std::size_t c = 0; c < width; ++c) {
+        const T a = alone.outputs[j][c], b = expected[c];
+        if (a != b && !(std::isnan(a) && std::isnan(b))) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/// Makes a value of each entry of the recording, telling by the second what is the batch.
+template <class T>
+std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecording<T>& other) {
+  const detail::TapeState<T>& tape = r.tape->state();
+  const detail::TapeState<T>& twin = other.tape->state();
+  const auto differ = [] {
+    return Obstacle{"the step does other ops when it is called again"};
+  };
+  if (tape.entries.size() != twin.entries.size() || tape.nodes.size() != twin.nodes.size() ||
+      tape.edges != twin.edges)
+    throw differ();
+  std::vector<StepValue> values(tape.entries.size());
+  for (std::uint32_t e = 0; e < tape.entries.size(); ++e) {
+    const detail::Entry<T>&a = tape.entries[e], &b = twin.entries[e];
+    StepValue& v = values[e];
+    v.entry = e;
+    v.shape = a.shape;
+    v.has_rows = !(a.shape == b.shape);
+    if (a.node != b.node) throw differ();
+    if (v.has_rows) {
+      Shape shape = a.shape;
+      if (shape.rank() > 0) shape[0] = recorded_batch + 1;
+      if (!(shape == b.shape) || a.shape[0] != recorded_batch)
+        throw Obstacle{title_of(r, e) + " of shape " + a.shape.str() +
+                       " does not have the batch as its first axis"};
+    }
+    v.width = v.has_rows ? a.shape.size() / recorded_batch : a.shape.size();
+    if (a.node != detail::none) {
+      if (tape.nodes[a.node].info != twin.nodes[b.node].info) throw differ();
+      continue;
+    }
+    v.source = StepSource::constant;
+    if (a.borrowed || a.role == Role::parameter)
+      throw Obstacle{"the step uses a parameter or value that is not among its weights ('" +
+                     tape.display_name(e) + "')"};
+  }
+  values[r.x].source = StepSource::x;
+  for (std::size_t k = 0; k < r.states.size(); ++k) {
+    values[r.states[k]].source = StepSource::state;
+    values[r.states[k]].number = k;
+  }
+  for (std::size_t k = 0; k < r.masks.size(); ++k) {
+    values[r.masks[k]].source = StepSource::mask;
+    values[r.masks[k]].number = k;
+  }
+  for (std::size_t k = 0; k < r.parameters.size(); ++k)
+    if (r.parameters[k].second != detail::none) {
+      values[r.parameters[k].second].source = StepSource::parameter;
+      values[r.parameters[k].second].number = k;
+    }
+  for (const StepValue& v : values) {
+    if (v.source != StepSource::constant || tape.entries[v.entry].node != detail::none) continue;
+    if (v.has_rows)
+      throw Obstacle{"the step makes a constant for each sequence ('" +
+                     tape.display_name(v.entry) + "')"};
+    const T* a = tape.entries[v.entry].data;
+    if (!std::equal(a, a + v.width, twin.entries[v.entry].data))
+      throw Obstacle{"a constant of the step differs from call to call ('" +
+                     tape.display_name(v.entry) + "')"};
+  }
+  return values;
+}
+
+/// Builds the program from the recording, part by part.
+template <class T>
+class Compiler {
+ public:
+  Compiler(StepProgram<T>& program, Recorded<T>& recorded)
+      : p_(program), recorded_(recorded), r_(recorded.r), tape_(recorded.tape()) {}
+
+  void compile() {
+    find_needed();
+    for (std::uint32_t n = 0; n < tape_.nodes.size(); ++n)
+      if (needed_[tape_.nodes[n].first_output] || any_output_needed(tape_.nodes[n])) add_node(n);
+    p_.values = std::move(recorded_.values);
+    p_.x = r_.x;
+    p_.states.assign(r_.states.begin(), r_.states.end());
+    join_products();
+    add_next_states();
+    find_stages();
+    find_reach();
+    find_places();
+  }
+
+ private:
+  [[nodiscard]] bool any_output_needed(const detail::Node<T>& node) const {
+    for (std::uint32_t j = 0; j < node.output_count; ++j)
+      if (needed_[node.first_output + j]) return true;
+    return false;
+  }
+
+  void find_needed() {
+    needed_.assign(tape_.entries.size(), false);
+    for (const std::uint32_t e : r_.next) needed_[e] = true;
+    for (std::size_t n = tape_.nodes.size(); n-- > 0;) {
+      const detail::Node<T>& node = tape_.nodes[n];
+      if (!any_output_needed(node)) continue;
+      for (std::uint32_t i = 0; i < node.input_count; ++i)
+        needed_[tape_.edges[node.first_input + i]] = true;
+    }
+  }
+
+  void add_node(std::uint32_t number) {
+    const detail::Node<T>& node = tape_.nodes[number];
+    std::vector<StepValue>& values = recorded_.values;
+    const std::size_t input = tape_.edges[node.first_input];
+    if (const RecordedProduct* product = recorded_product(node)) {
+      values[node.first_output].source = StepSource::product;
+      StepProduct sum{.out = node.first_output, .width = product->rows};
+      sum.late.push_back({input, product->weight, product->first_row});
+      if (product->bias != RecordedProduct::none)
+        sum.biases.push_back({product->bias, product->first_row});
+      if (!values[input].has_rows)
+        throw Obstacle{"a weight multiplies something that is the same for all sequences"};
+      p_.products.push_back(std::move(sum));
+      return;
+    }
+    StepOp<T> op{.info = node.info, .op = node.op};
+    for (std::uint32_t i = 0; i < node.input_count; ++i)
+      op.in.push_back(tape_.edges[node.first_input + i]);
+    for (std::uint32_t j = 0; j < node.output_count; ++j) op.out.push_back(node.first_output + j);
+    check_op(op);
+    p_.ops.push_back(std::move(op));
+  }
+
+  void check_op(StepOp<T>& op) {
+    const std::string title = title_of(r_, static_cast<std::uint32_t>(op.out[0]));
+    if (moves_numbers(op.info->name)) {
+      const auto runs = find_runs(recorded_, op);
+      if (!runs) throw Obstacle{title + " moves numbers from one sequence to another"};
+      op.runs = *runs;
+      return;
+    }
+    if (!op.info->forward || !op.info->kernel || op.out.size() > 1)
+      throw Obstacle{title + " cannot be run row by row"};
+    bool rows = false;
+    for (const std::size_t v : op.in) rows |= recorded_.values[v].has_rows;
+    if (rows != recorded_.values[op.out[0]].has_rows ||
+        (rows && !rows_are_independent(recorded_, op)))
+      throw Obstacle{title + " mixes the sequences of the batch"};
+  }
+
+  /// The states after the step are results of ops in the loop, one for each.
+  void add_next_states() {
+    std::vector<std::size_t> taken;
+    for (const std::size_t v : r_.next) {
+      const bool own = p_.values[v].source == StepSource::op;
+      if (own && std::ranges::find(taken, v) == taken.end()) {
+        taken.push_back(v);
+        p_.next.push_back(v);
+        continue;
+      }
+      StepValue copy = p_.values[v];
+      copy.source = StepSource::op;
+      p_.values.push_back(copy);
+      p_.next.push_back(p_.values.size() - 1);
+      StepOp<T> move;
+      move.in = {v};
+      move.out = {p_.next.back()};
+      move.runs = {{0, 0, 0, 0, copy.width}};
+      p_.ops.push_back(std::move(move));
+    }
+  }
+
+  [[nodiscard]] std::size_t uses_of(std::size_t value) const {
+    auto uses = static_cast<std::size_t>(std::ranges::count(r_.next, value));
+    for (const StepOp<T>& op : p_.ops)
+      uses += static_cast<std::size_t>(std::ranges::count(op.in, value));
+    for (const StepProduct& product : p_.products)
+      for (const StepTerm& term : product.late) uses += term.operand == value ? 1 : 0;
+    return uses;
+  }
+
+  /// A sum of two products is one product of several terms.
+  void join_products() {
+    for (std::size_t k = 0; k < p_.ops.size();) {
+      const StepOp<T>& op = p_.ops[k];
+      if (op.info && op.info->name == "add" && op.in[0] != op.in[1] && is_product(op.in[0]) &&
+          is_product(op.in[1]) && uses_of(op.in[0]) == 1 && uses_of(op.in[1]) == 1 &&
+          p_.values[op.in[0]].shape == p_.values[op.in[1]].shape) {
+        const auto a = product_of(op.in[0]), b = product_of(op.in[1]);
+        a->late.insert(a->late.end(), b->late.begin(), b->late.end());
+        a->biases.insert(a->biases.end(), b->biases.begin(), b->biases.end());
+        a->out = op.out[0];
+        p_.values[a->out].source = StepSource::product;
+        p_.products.erase(b);
+        p_.ops.erase(p_.ops.begin() + static_cast<std::ptrdiff_t>(k));
+      } else {
+        ++k;
+      }
+    }
+  }
+  [[nodiscard]] bool is_product(std::size_t v) const {
+    return p_.values[v].source == StepSource::product;
+  }
+  auto product_of(std::size_t v) {
+    return std::ranges::find(p_.products, v, &StepProduct::out);
+  }
+
+  /// Ops and products stand in the order in which they were recorded, but for those that were
+  /// joined: what a product adds up comes before it all the same.
+  void find_stages() {
+    for (StepValue& v : p_.values) {
+      v.active = v.source == StepSource::x || v.source == StepSource::state ||
+                 v.source == StepSource::parameter || v.source == StepSource::product;
+      if (v.source == StepSource::x || v.source == StepSource::mask) v.stage = stage::before;
+      if (v.source == StepSource::state) v.stage = stage::first;
+    }
+    std::vector<bool> known(p_.values.size(), true);
+    for (const StepOp<T>& op : p_.ops)
+      for (const std::size_t v : op.out) known[v] = false;
+    for (const StepProduct& product : p_.products) known[product.out] = false;
+    std::vector<StepOp<T>> sorted;
+    while (settle_products(known) | settle_ops(known, sorted)) {
+    }
+    p_.ops = std::move(sorted);
+    std::ranges::stable_sort(p_.ops, {}, &StepOp<T>::stage);
+    std::ranges::stable_sort(p_.products, {}, &StepProduct::stage);
+    for (const StepOp<T>& op : p_.ops) p_.stages = std::max(p_.stages, op.stage + 1);
+    for (const StepProduct& product : p_.products)
+      p_.stages = std::max(p_.stages, product.stage + 1);
+    for (const std::size_t v : p_.next)
+      if (p_.values[v].stage < stage::first) move_into_loop(v);
+  }
+
+  bool settle_products(std::vector<bool>& known) {
+    bool settled = false;
+    for (StepProduct& product : p_.products) {
+      if (known[product.out] ||
+          !std::ranges::all_of(product.late, [&](const auto& t) { return known[t.operand]; }))
+        continue;
+      product.stage = stage::first;
+      std::vector<StepTerm> late;
+      for (const StepTerm& term : product.late) {
+        const StepValue& operand = p_.values[term.operand];
+        if (operand.stage < stage::first) {
+          product.early.push_back(term);
+          continue;
+        }
+        late.push_back(term);
+        if (operand.source != StepSource::state)
+          product.stage = std::max(product.stage, operand.stage + 1);
+      }
+      product.late = std::move(late);
+      p_.values[product.out].stage = product.stage;
+      settled = known[product.out] = true;
+    }
+    return settled;
+  }
+
+  bool settle_ops(std::vector<bool>& known, std::vector<StepOp<T>>& sorted) {
+    bool settled = false;
+    for (StepOp<T>& op : p_.ops) {
+      if (known[op.out[0]] || !std::ranges::all_of(op.in, [&](std::size_t v) { return known[v]; }))
+        continue;
+      for (std::size_t i = 0; i < op.in.size(); ++i)
+        op.stage = std::max(op.stage, p_.values[op.in[i]].stage);
+      for (const std::size_t v : op.out) {
+        p_.values[v].stage = op.stage;
+        for (std::size_t i = 0; i < op.in.size(); ++i)
+          if (p_.values[op.in[i]].active && (!op.info || op.info->differentiable(i)))
+            p_.values[v].active = true;
+        known[v] = true;
+      }
+      sorted.push_back(op);
+      settled = true;
+    }
+    return settled;
+  }
+
+  void move_into_loop(std::size_t value) {
+    for (StepOp<T>& op : p_.ops)
+      if (std::ranges::find(op.out, value) != op.out.end()) op.stage = stage::first;
+    p_.values[value].stage = stage::first;
+    std::ranges::stable_sort(p_.ops, {}, &StepOp<T>::stage);
+  }
+
+  /// Goes through a step backward and notes which gradients come first.
+  void find_reach() {
+    p_.reached.assign(p_.values.size(), false);
+    for (const std::size_t v : p_.next) p_.reached[v] = true;
+    for (std::size_t s = p_.stages; s-- > stage::first;) {
+      reach_ops(s);
+      for (StepProduct& product : p_.products)
+        if (product.stage == s) reach_terms(product, product.late);
+    }
+    for (StepProduct& product : p_.products) reach_terms(product, product.early);
+    reach_ops(stage::before);
+    reach_ops(stage::once);
+    for (const StepOp<T>& op : p_.ops)
+      for (std::size_t i = 0; i < op.in.size(); ++i)
+        if (op.in[i] == p_.x && op.reach[i] != Reach::none) p_.x_in_ops = true;
+  }
+
+  void reach_ops(std::size_t s) {
+    for (std::size_t k = p_.ops.size(); k-- > 0;) {
+      StepOp<T>& op = p_.ops[k];
+      if (op.stage != s) continue;
+      op.runs_backward = std::ranges::any_of(op.out, [&](std::size_t v) { return p_.reached[v]; });
+      op.whole.assign(op.in.size(), false);
+      for (const std::size_t v : op.out) op.reached.push_back(p_.reached[v]);
+      for (std::size_t i = 0; i < op.in.size(); ++i) {
+        const StepValue& v = p_.values[op.in[i]];
+        const bool flows = op.runs_backward && v.active && (!op.info || op.info->differentiable(i));
+        op.reach.push_back(flows ? reach(op.in[i]) : Reach::none);
+        op.whole[i] = covers(op, i);
+      }
+      op.runs_backward =
+          std::ranges::any_of(op.reach, [](Reach reach) { return reach != Reach::none; });
+    }
+  }
+
+  /// Whether the gradients of a move's results reach each column of input `i` once.
+  [[nodiscard]] bool covers(const StepOp<T>& op, std::size_t i) const {
+    std::vector<std::size_t> times(p_.values[op.in[i]].width, 0);
+    for (const ColumnRun& run : op.runs)
+      if (run.from == i && p_.reached[op.out[run.to]])
+        for (std::size_t c = 0; c < run.count; ++c) ++times[run.from_column + c];
+    return std::ranges::all_of(times, [](std::size_t n) { return n == 1; });
+  }
+
+  void reach_terms(const StepProduct& product, std::vector<StepTerm>& terms) {
+    if (!p_.reached[product.out]) return;
+    for (StepTerm& term : terms)
+      if (p_.values[term.operand].active) term.reach = reach(term.operand);
+  }
+
+  Reach reach(std::size_t value) {
+    const bool zeros = p_.values[value].stage == stage::once;  // there first
+    const Reach reach = p_.reached[value] || zeros ? Reach::later : Reach::first;
+    p_.reached[value] = true;
+    return reach;
+  }
+
+  void find_places() {
+    std::vector<std::size_t> last_use(p_.values.size(), 0);
+    std::vector<bool> saved(p_.values.size(), false), operand(p_.values.size(), false);
+    for (const StepOp<T>& op : p_.ops)
+      for (std::size_t i = 0; i < op.in.size(); ++i) {
+        last_use[op.in[i]] = std::max(last_use[op.in[i]], op.stage);
+        if (op.info && op.runs.empty() && op.info->saves(i)) saved[op.in[i]] = true;
+      }
+    for (const StepOp<T>& op : p_.ops)
+      if (op.info && op.runs.empty() && op.info->saves_output) saved[op.out[0]] = true;
+    for (const StepProduct& product : p_.products)
+      for (const auto* terms : {&product.early, &product.late})
+        for (const StepTerm& term : *terms) operand[term.operand] = true;
+    for (std::size_t v = 0; v < p_.values.size(); ++v) {
+      StepValue& value = p_.values[v];
+      if (value.source != StepSource::op && value.source != StepSource::product) {
+        value.place = value.gradient = Place::outside;
+        if (value.source == StepSource::parameter) value.gradient = Place::once;
+      } else if (value.stage == stage::once) {
+        value.place = value.gradient = Place::once;
+      } else {
+        const bool crosses = last_use[v] > value.stage;
+        place(value, crosses, saved[v], operand[v]);
+      }
+    }
+    for (const std::size_t v : p_.next) {
+      p_.values[v].place = Place::all;
+      p_.values[v].gradient = Place::outside;
+    }
+    assign_offsets();
+  }
+
+  void place(StepValue& value, bool crosses, bool saved, bool operand) {
+    const bool product = value.source == StepSource::product;
+    const bool in_loop = value.stage >= stage::first;
+    if (saved || operand)
+      value.place = Place::all;
+    else if (product && has_early_terms(value))
+      value.place = Place::passing;
+    else if (product || crosses)
+      value.place = in_loop ? Place::step : Place::passing;
+    if (product || (!in_loop && (crosses || operand)))
+      value.gradient = Place::all;
+    else if (crosses || operand)
+      value.gradient = Place::step;
+  }
+  [[nodiscard]] bool has_early_terms(const StepValue& value) const {
+    return std::ranges::any_of(p_.products, [&](const StepProduct& product) {
+      return &p_.values[product.out] == &value && !product.early.empty();
+    });
+  }
+
+  void assign_offsets() {
+    std::size_t widest = 1;
+    const auto put = [](std::size_t& offset, std::size_t& total, std::size_t width) {
+      offset = total;
+      total += width;
+    };
+    for (std::size_t v = 0; v < p_.values.size(); ++v) {
+      StepValue& value = p_.values[v];
+      if (!is_computed(value)) continue;
+      if (v == p_.next[0]) continue;  // the last
+      if (value.place == Place::all) put(value.offset, p_.kept_width, value.width);
+      if (value.place == Place::passing) put(value.offset, p_.passing_width, value.width);
+      if (value.place == Place::step) put(value.offset, p_.step_width, value.width);
+      if (value.place == Place::once) put(value.offset, p_.once_width, value.width);
+      if (value.gradient == Place::all)
+        put(value.gradient_offset, p_.all_gradient_width, value.width);
+      if (value.gradient == Place::step)
+        put(value.gradient_offset, p_.step_gradient_width, value.width);
+    }
+    for (StepValue& value : p_.values)
+      if (value.gradient == Place::once)
+        put(value.gradient_offset, p_.once_gradient_width, value.width);
+    put(p_.values[p_.next[0]].offset, p_.kept_width, p_.values[p_.next[0]].width);
+    for (const StepOp<T>& op : p_.ops)
+      for (const std::size_t v : op.out)
+        if (op.stage != stage::once) widest = std::max(widest, p_.values[v].width);
+    p_.block_rows = std::max<std::size_t>(1, 1024 / widest);
+    reuse_block_memory();
+  }
+  [[nodiscard]] bool is_computed(const StepValue& value) const {
+    return value.source == StepSource::op || value.source == StepSource::product;
+  }
+
+  /// Values of a block are put where others were that are not needed any more.
+  void reuse_block_memory() {
+    std::vector<std::size_t> last(p_.values.size(), 0), first_back(p_.values.size(), 0);
+    for (std::size_t k = 0; k < p_.ops.size(); ++k) {
+      for (const std::size_t v : p_.ops[k].in) last[v] = k;
+      for (const std::size_t v : p_.ops[k].out) last[v] = std::max(last[v], k);
+    }
+    std::multimap<std::size_t, std::size_t> free;  // offsets by width
+    const auto take = [&](std::size_t width, std::size_t& total) {
+      if (const auto found = free.find(width); found != free.end()) {
+        const std::size_t offset = found->second;
+        free.erase(found);
+        return offset;
+      }
+      total += width;
+      return total - width;
+    };
+    for (std::size_t k = 0; k < p_.ops.size(); ++k) {
+      for (const std::size_t v : p_.ops[k].out)
+        if (p_.values[v].place == Place::block)
+          p_.values[v].offset = take(p_.values[v].width, p_.block_width);
+      for (std::size_t v = 0; v < p_.values.size(); ++v)
+        if (last[v] == k && p_.values[v].place == Place::block && is_made_by_ops(v, k))
+          free.emplace(p_.values[v].width, p_.values[v].offset);
+    }
+    for (std::size_t v = 0; v < p_.values.size(); ++v)
+      if (is_computed(p_.values[v]) && p_.values[v].gradient == Place::block) {
+        p_.values[v].gradient_offset = p_.block_gradient_width;
+        p_.block_gradient_width += p_.values[v].width;
+      }
+  }
+  /// Whether one of the ops up to number `k` makes the value.
+  [[nodiscard]] bool is_made_by_ops(std::size_t v, std::size_t k) const {
+    for (std::size_t j = 0; j <= k; ++j)
+      if (std::ranges::find(p_.ops[j].out, v) != p_.ops[j].out.end()) return true;
+    return false;
+  }
+
+  StepProgram<T>& p_;
+  Recorded<T>& recorded_;
+  StepRecording<T>& r_;
+  const detail::TapeState<T>& tape_;
+  std::vector<bool> needed_;
+};
+
+template <class T>
+std::vector<NamedValue> find_names(const detail::TapeState<T>& tape) {
+  std::vector<NamedValue> names;
+  for (const detail::Entry<T>& entry : tape.entries)
+    if (entry.node != detail::none && entry.name != detail::none)
+      names.push_back({tape.names[entry.name], tape.nodes[entry.node].info->name == "sigmoid"});
+  return names;
+}
+
+}  // namespace
+
+template <class T>
+StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equations<T>> of,
+                            std::size_t inputs, bool masks_input, bool masks_state)
+    : cell(shape),
+      equations(std::move(of)),
+      input_size(inputs),
+      input_mask(masks_input),
+      state_mask(masks_state) {
+  try {
+    const auto record = [&](std::size_t batch) {
+      return StepRecording<T>(cell, *equations, batch, input_size, input_mask, state_mask);
+    };
+    Recorded<T> recorded{record(recorded_batch), {}};
+    for (const auto& [name, entry] : recorded.r.parameters) parameters.push_back(name);
+    names = find_names(recorded.tape());
+    recorded.values = find_values(recorded.r, record(recorded_batch + 1));
+    Compiler<T>(*this, recorded).compile();
+    tape_ = std::move(recorded.r.tape);
+  } catch (const Obstacle& found) {
+    obstacle_ = found.text;
+  } catch (const Error& error) {  // of a step that needs the model around it
+    obstacle_ = error.what();
+    recorded_ = false;
+  }
+}
+
+template class StepProgram<float>;
+template class StepProgram<double>;
+
+}  // namespace tapestry::layers
