@@ -46,6 +46,10 @@ class RowBlocks {
         move(op);
         continue;
       }
+      if (op.kernel) {
+        (*kernels_.forward[static_cast<std::size_t>(*op.kernel)])(call_of(op));
+        continue;
+      }
       ins_.clear();
       for (const std::size_t v : op.in) ins_.push_back(value(v));
       const Out<T> out{at(values, op.out[0]), &shapes_[op.out[0]]};
@@ -60,6 +64,8 @@ class RowBlocks {
       if (op.stage != stage || !op.runs_backward) continue;
       if (!op.runs.empty()) {
         move_back(op);
+      } else if (op.kernel) {
+        run_kernel_back(op);
       } else {
         Call call(*this, op);
         op.info->kernel(op.op, call);
@@ -95,6 +101,31 @@ class RowBlocks {
     const StepOp<T>& op_;
     std::vector<std::unique_ptr<T[]>> temporaries_;
   };
+
+  /// What the kernel of an op gets.
+  [[nodiscard]] StepForward<T> call_of(const StepOp<T>& op) const {
+    const std::size_t first = op.swapped ? 1 : 0;
+    return {rows_,
+            program_->values[op.out[0]].width,
+            at(values, op.in[first]),
+            op.in.size() == 2 ? at(values, op.in[1 - first]) : nullptr,
+            op.repeats,
+            op.p,
+            op.q,
+            at(values, op.out[0])};
+  }
+
+  void run_kernel_back(const StepOp<T>& op) const {
+    const std::size_t a = op.swapped ? 1 : 0, b = 1 - a;
+    const auto wanted = [&](std::size_t i) {
+      return i < op.in.size() && op.reach[i] != Reach::none ? at(gradients, op.in[i]) : nullptr;
+    };
+    const auto adds = [&](std::size_t i) {
+      return i < op.in.size() && op.reach[i] == Reach::later;
+    };
+    (*kernels_.backward[static_cast<std::size_t>(*op.kernel)])(
+        {call_of(op), at(gradients, op.out[0]), wanted(a), adds(a), wanted(b), adds(b)});
+  }
 
   void set_rows(std::size_t first, std::size_t rows) {
     first_ = first;
@@ -147,6 +178,7 @@ class RowBlocks {
   }
 
   const StepProgram<T>* program_ = nullptr;
+  const StepKernels<T>& kernels_ = step_kernels<T>();
   std::vector<Shape> shapes_;
   std::size_t rows_ = 0;
   std::size_t first_ = 0;

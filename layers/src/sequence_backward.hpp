@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "fused/cell_kernels.hpp"
+#include "fused/step_kernels.hpp"
 #include "sequence_base.hpp"
 
 namespace tapestry::layers {
@@ -48,6 +48,8 @@ class SequenceBackward : private SequenceBase<T> {
       if (call_.needs(this->inputs.state(k))) return true;
     return false;
   }
+  /// Whether anything needs the gradients of what depends on x alone.
+  [[nodiscard]] bool needs_before() const { return needs_x() || p.before_has_parameters; }
   /// Whether the products give the gradient of x right where it belongs.
   [[nodiscard]] bool gives_x_directly() const { return s.full() && !p.x_in_ops; }
 
@@ -82,10 +84,13 @@ class SequenceBackward : private SequenceBase<T> {
     return this->scratch.parameters[term.weight].data + term.first_row * width;
   }
 
-  /// The gradients with respect to a product, of all rows.
-  [[nodiscard]] T* d_of(const StepProduct& product) const {
-    return d_all_ + p.values[product.out].gradient_offset * rows;
+  /// The gradients with respect to a value or product, of all rows.
+  [[nodiscard]] T* d_of(const StepValue& value) const {
+    if (value.over_value != StepValue::none)
+      return this->all + p.values[value.over_value].offset * rows;
+    return d_all_ + value.gradient_offset * rows;
   }
+  [[nodiscard]] T* d_of(const StepProduct& product) const { return d_of(p.values[product.out]); }
 
   void pack() {
     this->scratch.packed.clear();
@@ -95,26 +100,37 @@ class SequenceBackward : private SequenceBase<T> {
                                           weight(term), rows, this->memory);
   }
 
-  void set_gradients(RowBlocks<T>& blocks, std::size_t n, std::size_t first, const States& d_state,
-                     const States& d_before) const {
-    const std::size_t row = s.start(s.time(n)) + first;
+  /// Sets where the gradients are, as `set_values` does for the values.
+  void set_fixed_gradients(RowBlocks<T>& blocks, std::size_t first) const {
     T* block = blocks.memory + p.block_width * p.block_rows;
     for (std::size_t v = 0; v < p.values.size(); ++v) {
       const StepValue& value = p.values[v];
-      RowsAt<T>& at = blocks.gradients[v];
-      const auto rows_of = [&](T* base, std::size_t from) {
-        return RowsAt<T>{base + from * value.width, value.width};
-      };
-      if (value.gradient == Place::block) at = {block + value.gradient_offset * p.block_rows, 0};
+      if (value.gradient == Place::block)
+        blocks.gradients[v] = {block + value.gradient_offset * p.block_rows, 0};
       if (value.gradient == Place::step)
-        at = rows_of(d_step_ + value.gradient_offset * this->batch, first);
-      if (value.gradient == Place::all) at = rows_of(d_all_ + value.gradient_offset * rows, row);
-      if (value.source == StepSource::x) at = rows_of(d_x_, row);
-      if (value.source == StepSource::state) at = rows_of(d_before[value.number], first);
+        blocks.gradients[v] =
+            this->rows_from(d_step_ + value.gradient_offset * this->batch, first, value);
+    }
+  }
+  void set_gradients(RowBlocks<T>& blocks, std::size_t n, std::size_t first, const States& d_state,
+                     const States& d_before) const {
+    const std::size_t row = s.start(s.time(n)) + first;
+    for (const std::size_t v : p.moving_gradients) {
+      const StepValue& value = p.values[v];
+      RowsAt<T>& at = blocks.gradients[v];
+      if (value.gradient == Place::all)
+        at = this->rows_from(d_of(value), row, value);
+      else if (value.source == StepSource::x)
+        at = this->rows_from(d_x_, row, value);
+      else if (value.source == StepSource::state)
+        at = this->rows_from(d_before[value.number], first, value);
     }
     for (std::size_t k = 0; k < p.states.size(); ++k)
       blocks.gradients[p.next[k]] = {d_state[k] + first * p.cell.state_size(k),
                                      p.cell.state_size(k)};
+    for (std::size_t v = 0; v < p.values.size(); ++v)
+      if (p.values[v].same_gradient != StepValue::none)
+        blocks.gradients[v] = blocks.gradients[p.values[v].same_gradient];
   }
 
   /// What is the same for all rows has a sum of its own for each block of rows, so that the sums do
@@ -131,6 +147,7 @@ class SequenceBackward : private SequenceBase<T> {
 
   void run_steps(const detail::Range& part, RowBlocks<T>& blocks) const {
     States d_state = d_state_, d_before = d_before_;
+    set_fixed_gradients(blocks, part.first);
     for (std::size_t n = s.steps(); n-- > 0;) {
       const std::size_t t = s.time(n), count = this->count_of(part, t);
       if (count == 0) continue;
@@ -195,8 +212,9 @@ class SequenceBackward : private SequenceBase<T> {
   void multiply_early(const StepProduct& product, const StepTerm& term) {
     const StepValue& operand = p.values[term.operand];
     const bool is_x = operand.source == StepSource::x;
-    if (term.reach == Reach::none || (is_x && !needs_x() && !p.x_in_ops)) return;
-    T* to = is_x ? d_x_ : d_all_ + operand.gradient_offset * rows;
+    if (term.reach == Reach::none || !needs_before() || (is_x && !needs_x() && !p.x_in_ops))
+      return;
+    T* to = is_x ? d_x_ : d_of(operand);
     const bool adds = term.reach == Reach::later || (is_x && x_target_.accumulate);
     detail::gemm<T>(false, false, rows, operand.width, product.width,
                     {d_of(product), product.width}, {weight(term), operand.width},
@@ -204,9 +222,10 @@ class SequenceBackward : private SequenceBase<T> {
   }
 
   void run_before() const {
-    if (!p.has_ops(stage::before)) return;
+    if (!p.has_ops(stage::before) || !needs_before()) return;
     this->for_parts(p.block_gradient_width + p.block_width,
                     [&](const detail::Range& part, RowBlocks<T>& blocks) {
+                      set_fixed_gradients(blocks, part.first);
                       for (std::size_t n = 0; n < s.steps(); ++n) {
                         this->set_values(blocks, n, part.first);
                         set_gradients(blocks, n, part.first, d_state_, d_before_);
@@ -228,7 +247,7 @@ class SequenceBackward : private SequenceBase<T> {
       for (std::size_t i = 0; i < width; ++i) d_once_[i] += d_once_[block * width + i];
     RowBlocks<T>& work = this->scratch.blocks;
     work.start(p, this->once);
-    this->set_values(work, 0, 0);
+    this->set_fixed_values(work, 0);
     for (std::size_t v = 0; v < p.values.size(); ++v)
       if (p.values[v].gradient == Place::once)
         work.gradients[v] = {d_once_ + p.values[v].gradient_offset, 0};
@@ -241,7 +260,7 @@ class SequenceBackward : private SequenceBase<T> {
     const std::size_t input = this->inputs.parameter(k);
     if (!call_.needs(input)) return;
     Out<T> to = call_.target(input);
-    if (!to.accumulate && !is_covered(k, to.shape()[0])) {
+    if (!to.accumulate && !p.covered[k]) {
       std::fill_n(to.data, to.size(), T{0});
       to.accumulate = true;
     }
@@ -261,30 +280,6 @@ class SequenceBackward : private SequenceBase<T> {
           to.data[i] += d_once_[value.gradient_offset + i];
   }
 
-  /// Whether products give each row of the parameter its gradient, once.
-  [[nodiscard]] bool is_covered(std::size_t k, std::size_t count) const {
-    std::vector<bool>& covered = this->scratch.covered;
-    covered.assign(count, false);
-    bool twice = false;
-    const auto cover = [&](std::size_t first, std::size_t width) {
-      for (std::size_t row = first; row < first + width; ++row) {
-        twice |= covered[row];
-        covered[row] = true;
-      }
-    };
-    for (const StepProduct& product : p.products) {
-      if (!p.reached[product.out]) continue;
-      for (const auto* terms : {&product.early, &product.late})
-        for (const StepTerm& term : *terms)
-          if (term.weight == k) cover(term.first_row, product.width);
-      for (const StepBias& bias : product.biases)
-        if (bias.parameter == k) cover(bias.first_row, product.width);
-    }
-    for (const StepValue& value : p.values)
-      twice |= value.source == StepSource::parameter && value.number == k;
-    return !twice && std::ranges::find(covered, false) == covered.end();
-  }
-
   void add_weight(const StepProduct& product, const StepTerm& term, const Out<T>& parameter) {
     const StepValue& operand = p.values[term.operand];
     const std::size_t width = operand.width;
@@ -295,7 +290,7 @@ class SequenceBackward : private SequenceBase<T> {
       return multiply(product, 0, rows, value_of(operand, term.operand), width, to,
                       parameter.accumulate);
     if (!parameter.accumulate) {
-      const auto positions = one_hot_positions(rows, width, this->x, this->memory);
+      const auto positions = this->positions();
       if (!positions.empty()) return add_table(product, positions, to);
     }
     multiply(product, 0, rows, this->x, width, to, parameter.accumulate);

@@ -68,7 +68,6 @@ template <class T>
 struct SequenceScratch {
   std::vector<In<T>> parameters;
   std::vector<const T*> biases;          // of the products without early terms; else null
-  std::vector<bool> covered;             // rows of a parameter
   std::vector<PackedProduct<T>> packed;  // of the late terms, product by product
   RowBlocks<T> blocks;
 
@@ -153,41 +152,38 @@ class SequenceBase {
     return to;
   }
 
-  /// Sets where the values are for the rows from `first` on of step t, the n-th that is computed.
-  void set_values(RowBlocks<T>& blocks, std::size_t n, std::size_t first) const {
-    const std::size_t t = s.time(n), row = s.start(t) + first;
+  /// Sets where the values are for the rows from `first` on: those whose place is the same in all
+  /// steps, and those of the n-th step that is computed.
+  void set_fixed_values(RowBlocks<T>& blocks, std::size_t first) const {
     for (std::size_t v = 0; v < p.values.size(); ++v) {
       const StepValue& value = p.values[v];
-      const auto rows_of = [&](const T* base, std::size_t from) {
-        return RowsAt<T>{const_cast<T*>(base) + from * value.width, value.width};
-      };
       RowsAt<T>& at = blocks.values[v];
-      switch (value.place) {
-        case Place::outside:
-          if (value.source == StepSource::x) at = rows_of(x, row);
-          if (value.source == StepSource::mask) at = rows_of(masks[value.number], first);
-          if (value.source == StepSource::state) at = state_before(value.number, n, first);
-          if (value.source == StepSource::parameter)
-            at = {const_cast<T*>(scratch.parameters[value.number].data), 0};
-          if (value.source == StepSource::constant) at = {const_cast<T*>(p.constant(value)), 0};
-          break;
-        case Place::once:
-          at = {once + value.offset, 0};
-          break;
-        case Place::block:
-          at = {blocks.memory + value.offset * p.block_rows, 0};
-          break;
-        case Place::step:
-          at = rows_of(step + value.offset * batch, first);
-          break;
-        case Place::passing:
-          at = rows_of(passing + value.offset * rows, row);
-          break;
-        case Place::all:
-          at = rows_of(v == p.next[0] ? output : all + value.offset * rows, row);
-          break;
-      }
+      if (value.place == Place::once) at = {once + value.offset, 0};
+      if (value.place == Place::block) at = {blocks.memory + value.offset * p.block_rows, 0};
+      if (value.place == Place::step) at = rows_from(step + value.offset * batch, first, value);
+      if (value.source == StepSource::mask) at = rows_from(masks[value.number], first, value);
+      if (value.source == StepSource::parameter)
+        at = {const_cast<T*>(scratch.parameters[value.number].data), 0};
+      if (value.source == StepSource::constant) at = {const_cast<T*>(p.constant(value)), 0};
     }
+  }
+  void set_values(RowBlocks<T>& blocks, std::size_t n, std::size_t first) const {
+    const std::size_t row = s.start(s.time(n)) + first;
+    for (const std::size_t v : p.moving) {
+      const StepValue& value = p.values[v];
+      RowsAt<T>& at = blocks.values[v];
+      if (value.place == Place::passing)
+        at = rows_from(passing + value.offset * rows, row, value);
+      else if (value.place == Place::all)
+        at = rows_from(v == p.next[0] ? output : all + value.offset * rows, row, value);
+      else if (value.source == StepSource::x)
+        at = rows_from(x, row, value);
+      else
+        at = state_before(value.number, n, first);
+    }
+  }
+  static RowsAt<T> rows_from(const T* base, std::size_t row, const StepValue& value) {
+    return {const_cast<T*>(base) + row * value.width, value.width};
   }
 
   /// The state before the n-th step that is computed, from row `first` on.
@@ -202,11 +198,18 @@ class SequenceBase {
     return k == 0 ? output : all + p.values[p.next[k]].offset * rows;
   }
 
+  /// Where the ones of x are, if its rows are one-hot vectors; else nothing. Found once for a call.
+  std::span<const std::uint32_t> positions() {
+    if (!looked_) positions_ = one_hot_positions(rows, p.input_size, x, memory);
+    looked_ = true;
+    return positions_;
+  }
+
   void run_once() {
     if (p.once_width == 0) return;
     RowBlocks<T>& blocks = scratch.blocks;
     blocks.start(p, nullptr);
-    set_values(blocks, 0, 0);
+    set_fixed_values(blocks, 0);
     blocks.forward(stage::once, 0, 1);
   }
 
@@ -222,7 +225,9 @@ class SequenceBase {
     detail::parallel(parts, [&](std::size_t part) {
       RowBlocks<T>& blocks = SequenceScratch<T>::of_thread().blocks;
       blocks.start(p, block_memory + part * each);
-      body(detail::part_of(batch, parts, part, p.block_rows), blocks);
+      const detail::Range range = detail::part_of(batch, parts, part, p.block_rows);
+      set_fixed_values(blocks, range.first);
+      body(range, blocks);
     });
   }
 
@@ -254,6 +259,10 @@ class SequenceBase {
   T* once = nullptr;
   T* step = nullptr;
   T* passing = nullptr;
+
+ private:
+  std::span<const std::uint32_t> positions_;
+  bool looked_ = false;
 };
 
 }  // namespace tapestry::layers

@@ -103,8 +103,7 @@ class SequenceForward : private SequenceBase<T> {
     const detail::Rows<const T> weights{weight(term), width};
     const detail::Rows<T> target{to, product.width};
     const bool plain = p.values[term.operand].source == StepSource::x && !accumulate;
-    const auto positions = plain ? one_hot_positions(rows, width, this->x, this->memory)
-                                 : std::span<const std::uint32_t>();
+    const auto positions = plain ? this->positions() : std::span<const std::uint32_t>();
     if (positions.empty())
       return detail::gemm<T>(false, true, rows, product.width, width, {operand(term), width},
                              weights, target, accumulate, bias);

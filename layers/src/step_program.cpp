@@ -151,6 +151,54 @@ bool rows_are_independent(const Recorded<T>& recorded, const StepOp<T>& op) {
   return true;
 }
 
+/// The kernel that stands for an op of that name.
+std::optional<StepKernel> kernel_of(std::string_view op) {
+  constexpr std::array<std::pair<std::string_view, StepKernel>, 11> kernels{
+      {{"add", StepKernel::add},
+       {"subtract", StepKernel::subtract},
+       {"multiply", StepKernel::multiply},
+       {"negative", StepKernel::linear},
+       {"add_scalar", StepKernel::linear},
+       {"subtract_from_scalar", StepKernel::linear},
+       {"multiply_scalar", StepKernel::linear},
+       {"tanh", StepKernel::tanh},
+       {"sigmoid", StepKernel::sigmoid},
+       {"relu", StepKernel::relu},
+       {"standardise", StepKernel::standardise}}};
+  for (const auto& [name, kernel] : kernels)
+    if (name == op) return kernel;
+  return std::nullopt;
+}
+
+/// Chooses the kernel for an op on rows, if there is one for such operands.
+template <class T>
+void choose_kernel(const Recorded<T>& recorded, StepOp<T>& op) {
+  const std::vector<StepValue>& values = recorded.values;
+  const StepValue& y = values[op.out[0]];
+  const auto kernel = kernel_of(op.info->name);
+  if (!kernel || !y.has_rows) return;
+  const auto is_whole = [&](std::size_t i) { return values[op.in[i]].shape == y.shape; };
+  const auto is_row = [&](std::size_t i) {
+    return !values[op.in[i]].has_rows && values[op.in[i]].width == y.width;
+  };
+  const bool two = op.in.size() == 2;
+  const bool commutes = *kernel == StepKernel::add || *kernel == StepKernel::multiply;
+  op.swapped = two && commutes && is_row(0) && is_whole(1);
+  op.repeats = op.swapped || (two && is_whole(0) && is_row(1));
+  if (!op.repeats && (!is_whole(0) || (two && !is_whole(1)))) return;
+  if (*kernel == StepKernel::standardise) op.p = static_cast<T>(*static_cast<const double*>(op.op));
+  if (*kernel == StepKernel::linear) {  // its numbers, from what it makes of 0 and of 1
+    Trial<T> trial(*op.info, op.op, recorded.shapes(op.in, 2), recorded.shapes(op.out, 2));
+    trial.inputs[0][1] = 1;
+    trial.run();
+    op.q = trial.outputs[0][0];
+    op.p = op.info->name == "add_scalar" ? T{1}
+           : op.info->name == "subtract_from_scalar" ? T{-1}
+                                                     : trial.outputs[0][1];
+  }
+  op.kernel = kernel;
+}
+
 /// Makes a value of each entry of the recording, telling by the second what is the batch.
 template <class T>
 std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecording<T>& other) {
@@ -228,11 +276,15 @@ class Compiler {
     p_.values = std::move(recorded_.values);
     p_.x = r_.x;
     p_.states.assign(r_.states.begin(), r_.states.end());
-    join_products();
+    for (int round = 0; round < 2; ++round) {  // a sum may be parted, and parts summed
+      split_products();
+      join_products();
+    }
     add_next_states();
     find_stages();
     find_reach();
     find_places();
+    find_covered();
   }
 
  private:
@@ -291,6 +343,7 @@ class Compiler {
     if (rows != recorded_.values[op.out[0]].has_rows ||
         (rows && !rows_are_independent(recorded_, op)))
       throw Obstacle{title + " mixes the sequences of the batch"};
+    choose_kernel(recorded_, op);
   }
 
   /// The states after the step are results of ops in the loop, one for each.
@@ -322,6 +375,47 @@ class Compiler {
     for (const StepProduct& product : p_.products)
       for (const StepTerm& term : product.late) uses += term.operand == value ? 1 : 0;
     return uses;
+  }
+
+  /// A product of which only parts are used, as by `split`, is computed in these parts: nothing has
+  /// to be moved then.
+  void split_products() {
+    std::vector<StepProduct> products;
+    for (const StepProduct& product : p_.products) {
+      if (!is_only_parted(product.out)) {
+        products.push_back(product);
+        continue;
+      }
+      for (const StepOp<T>& op : p_.ops)
+        for (const ColumnRun& run : op.runs)
+          if (op.in[0] == product.out && uses_of(op.out[run.to]) > 0)
+            products.push_back(part_of(product, run, op.out[run.to]));
+      std::erase_if(p_.ops, [&](const StepOp<T>& op) { return op.in[0] == product.out; });
+    }
+    p_.products = std::move(products);
+  }
+
+  /// Whether all uses of a value are moves whose results are neighbouring columns of it.
+  [[nodiscard]] bool is_only_parted(std::size_t value) const {
+    std::size_t moves = 0;
+    for (const StepOp<T>& op : p_.ops) {
+      if (std::ranges::find(op.in, value) == op.in.end()) continue;
+      if (op.in.size() != 1 || op.runs.size() != op.out.size()) return false;
+      for (const ColumnRun& run : op.runs)
+        if (run.to_column != 0 || run.count != p_.values[op.out[run.to]].width) return false;
+      ++moves;
+    }
+    return moves > 0 && moves == uses_of(value);
+  }
+
+  StepProduct part_of(const StepProduct& product, const ColumnRun& run, std::size_t out) {
+    StepProduct part = product;
+    part.out = out;
+    part.width = run.count;
+    for (StepTerm& term : part.late) term.first_row += run.from_column;
+    for (StepBias& bias : part.biases) bias.first_row += run.from_column;
+    p_.values[out].source = StepSource::product;
+    return part;
   }
 
   /// A sum of two products is one product of several terms.
@@ -514,7 +608,74 @@ class Compiler {
       p_.values[v].place = Place::all;
       p_.values[v].gradient = Place::outside;
     }
+    share_memory(operand);
     assign_offsets();
+    for (std::size_t v = 0; v < p_.values.size(); ++v) {
+      const StepValue& value = p_.values[v];
+      const bool is_fixed =
+          value.source == StepSource::parameter || value.source == StepSource::constant ||
+          value.source == StepSource::mask;
+      if (value.place == Place::all || value.place == Place::passing ||
+          (value.place == Place::outside && !is_fixed))
+        p_.moving.push_back(v);
+      if (value.gradient == Place::all || (value.gradient == Place::outside && !is_fixed))
+        p_.moving_gradients.push_back(v);
+    }
+  }
+
+  /// Gradients need no memory of their own where one takes the place of a value that nothing reads
+  /// any more, and where a sum passes its gradient on as it is.
+  void share_memory(const std::vector<bool>& operand) {
+    for (StepOp<T>& op : p_.ops) {
+      if (!op.kernel || !op.runs_backward) continue;
+      StepValue& in = p_.values[op.in[0]];
+      const std::size_t out = op.out[0];
+      const bool is_function = *op.kernel == StepKernel::tanh ||
+                               *op.kernel == StepKernel::sigmoid || *op.kernel == StepKernel::relu;
+      if (is_function && in.source == StepSource::product && uses_of(op.in[0]) == 1 &&
+          p_.values[out].place == Place::all && !operand[out] &&
+          std::ranges::find(p_.next, out) == p_.next.end())
+        in.over_value = out;
+    }
+    for (std::size_t k = p_.ops.size(); k-- > 0;) {
+      StepOp<T>& op = p_.ops[k];
+      if (op.kernel != StepKernel::add || op.repeats || !op.runs_backward) continue;
+      for (std::size_t i = 0; i < 2; ++i) {
+        StepValue& in = p_.values[op.in[i]];
+        if (in.gradient != Place::block || uses_of(op.in[i]) != 1) continue;
+        const std::size_t other = p_.values[op.out[0]].same_gradient;
+        in.same_gradient = other == StepValue::none ? op.out[0] : other;
+        op.reach[i] = Reach::none;
+      }
+    }
+  }
+
+  void find_covered() {
+    for (std::size_t k = 0; k < p_.parameters.size(); ++k) {
+      const bool projects = p_.parameters[k] == "weight_hr";
+      std::vector<std::size_t> times(
+          projects ? p_.cell.proj_size : p_.cell.gates.size() * p_.cell.hidden_size, 0);
+      const auto cover = [&](std::size_t first, std::size_t width) {
+        for (std::size_t row = first; row < first + width; ++row) ++times[row];
+      };
+      for (const StepProduct& product : p_.products) {
+        if (!p_.reached[product.out]) continue;
+        for (const auto* terms : {&product.early, &product.late})
+          for (const StepTerm& term : *terms)
+            if (term.weight == k) cover(term.first_row, product.width);
+        for (const StepBias& bias : product.biases)
+          if (bias.parameter == k) cover(bias.first_row, product.width);
+      }
+      const bool in_ops = std::ranges::any_of(p_.values, [&](const StepValue& value) {
+        return value.source == StepSource::parameter && value.number == k;
+      });
+      p_.covered.push_back(!in_ops &&
+                           std::ranges::all_of(times, [](std::size_t n) { return n == 1; }));
+    }
+    for (const StepOp<T>& op : p_.ops)
+      for (const std::size_t v : op.in)
+        if (op.stage == stage::before && p_.values[v].stage == stage::once && p_.values[v].active)
+          p_.before_has_parameters = true;
   }
 
   void place(StepValue& value, bool crosses, bool saved, bool operand) {
@@ -551,7 +712,7 @@ class Compiler {
       if (value.place == Place::passing) put(value.offset, p_.passing_width, value.width);
       if (value.place == Place::step) put(value.offset, p_.step_width, value.width);
       if (value.place == Place::once) put(value.offset, p_.once_width, value.width);
-      if (value.gradient == Place::all)
+      if (value.gradient == Place::all && value.over_value == StepValue::none)
         put(value.gradient_offset, p_.all_gradient_width, value.width);
       if (value.gradient == Place::step)
         put(value.gradient_offset, p_.step_gradient_width, value.width);
@@ -596,7 +757,8 @@ class Compiler {
           free.emplace(p_.values[v].width, p_.values[v].offset);
     }
     for (std::size_t v = 0; v < p_.values.size(); ++v)
-      if (is_computed(p_.values[v]) && p_.values[v].gradient == Place::block) {
+      if (is_computed(p_.values[v]) && p_.values[v].gradient == Place::block &&
+          p_.values[v].same_gradient == StepValue::none) {
         p_.values[v].gradient_offset = p_.block_gradient_width;
         p_.block_gradient_width += p_.values[v].width;
       }

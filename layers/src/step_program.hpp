@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fused/step_kernels.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/layers/cell.hpp"
 
@@ -51,6 +53,13 @@ struct StepValue {
   Place gradient = Place::block;
   std::size_t offset = 0;           // into what its place holds, in numbers for each row
   std::size_t gradient_offset = 0;  // the same for its gradient
+
+  // Whose place its gradient takes: of the value of another, which is not read any more, or of the
+  // gradient of another, which is the same.
+  std::size_t over_value = none;
+  std::size_t same_gradient = none;
+
+  static constexpr std::size_t none = ~std::size_t{0};
 };
 
 /// Copies columns: of output `to` from input `from`.
@@ -70,6 +79,10 @@ struct StepOp {
   const void* op = nullptr;
   std::vector<std::size_t> in = {}, out = {};  // values
   std::vector<ColumnRun> runs = {};       // of a move
+  std::optional<StepKernel> kernel = {};  // in place of the op's own, with its numbers
+  bool repeats = false;                   // one operand is one row for all,
+  bool swapped = false;                   // the first
+  T p = 0, q = 0;
   std::vector<bool> reached = {};        // for each output: whether a gradient does
   std::vector<Reach> reach = {};         // for each input, in backward
   std::vector<bool> whole = {};          // of a move: whether it covers the input's columns, once each
@@ -141,6 +154,11 @@ class StepProgram {
   std::size_t x = 0;              // the value of x
   bool x_in_ops = false;          // whether an op gives x a gradient
   std::vector<std::size_t> states;  // the values of the states before
+  std::vector<std::size_t> moving;  // the values, and the gradients, whose place differs from step
+  std::vector<std::size_t> moving_gradients;  // to step
+  std::vector<bool> covered;        // for each parameter: whether products give each row its
+                                    // gradient, once
+  bool before_has_parameters = false;  // whether ops before the loop use some
   std::size_t stages = stage::first + 1;  // one past the last
 
   // Numbers for each row at each place, for values and for gradients.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fused/linear.hpp"
 
-#include "fused/cell_kernels.hpp"
+#include "fused/step_kernels.hpp"
 #include "kernels/gemm.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
