@@ -107,24 +107,31 @@ class RowBlocks {
     const std::size_t first = op.swapped ? 1 : 0;
     return {rows_,
             program_->values[op.out[0]].width,
-            at(values, op.in[first]),
-            op.in.size() == 2 ? at(values, op.in[1 - first]) : nullptr,
+            rows(values, op.in[first]),
+            op.in.size() == 2 ? rows(values, op.in[1 - first]) : StepRows<T>{},
             op.repeats,
             op.p,
             op.q,
-            at(values, op.out[0])};
+            rows(values, op.out[0])};
   }
 
   void run_kernel_back(const StepOp<T>& op) const {
     const std::size_t a = op.swapped ? 1 : 0, b = 1 - a;
     const auto wanted = [&](std::size_t i) {
-      return i < op.in.size() && op.reach[i] != Reach::none ? at(gradients, op.in[i]) : nullptr;
+      const bool is = i < op.in.size() && op.reach[i] != Reach::none;
+      return is ? rows(gradients, op.in[i]) : StepRows<T>{};
     };
     const auto adds = [&](std::size_t i) {
       return i < op.in.size() && op.reach[i] == Reach::later;
     };
     (*kernels_.backward[static_cast<std::size_t>(*op.kernel)])(
-        {call_of(op), at(gradients, op.out[0]), wanted(a), adds(a), wanted(b), adds(b)});
+        {call_of(op), rows(gradients, op.out[0]), wanted(a), adds(a), wanted(b), adds(b)});
+  }
+
+  /// The rows of a value at work, or its gradient's. Those of a block stand without gaps.
+  [[nodiscard]] StepRows<T> rows(const std::vector<RowsAt<T>>& of, std::size_t v) const {
+    const bool in_block = of[v].stride == 0 && program_->values[v].has_rows;
+    return {at(of, v), in_block ? program_->values[v].width : of[v].stride};
   }
 
   void set_rows(std::size_t first, std::size_t rows) {

@@ -48,6 +48,9 @@ class SequenceBackward : private SequenceBase<T> {
       if (call_.needs(this->inputs.state(k))) return true;
     return false;
   }
+  [[nodiscard]] bool are_all_reached(const StepProduct& product) const {
+    return std::ranges::all_of(product.parts, [&](std::size_t v) { return p.reached[v]; });
+  }
   /// Whether anything needs the gradients of what depends on x alone.
   [[nodiscard]] bool needs_before() const { return needs_x() || p.before_has_parameters; }
   /// Whether the products give the gradient of x right where it belongs.
@@ -67,6 +70,9 @@ class SequenceBackward : private SequenceBase<T> {
       d_x_ = this->memory.temporary(rows * p.input_size);
     }
     if (!p.reached[p.x] && !x_target_.accumulate) std::fill_n(d_x_, rows * p.input_size, T{0});
+    for (const StepProduct& product : p.products)
+      if (p.reached[product.out] && !are_all_reached(product))
+        std::fill_n(d_of(product), rows * product.width, T{0});
     d_output_ = call_.grad(0).data;
     for (std::size_t k = 0; k < p.states.size(); ++k) {
       const std::size_t size = this->batch * p.cell.state_size(k);
@@ -86,8 +92,7 @@ class SequenceBackward : private SequenceBase<T> {
 
   /// The gradients with respect to a value or product, of all rows.
   [[nodiscard]] T* d_of(const StepValue& value) const {
-    if (value.over_value != StepValue::none)
-      return this->all + p.values[value.over_value].offset * rows;
+    if (value.overwritten) return this->all + value.offset * rows;
     return d_all_ + value.gradient_offset * rows;
   }
   [[nodiscard]] T* d_of(const StepProduct& product) const { return d_of(p.values[product.out]); }
@@ -128,6 +133,8 @@ class SequenceBackward : private SequenceBase<T> {
     for (std::size_t k = 0; k < p.states.size(); ++k)
       blocks.gradients[p.next[k]] = {d_state[k] + first * p.cell.state_size(k),
                                      p.cell.state_size(k)};
+    for (const std::size_t v : p.gradients_within)
+      blocks.gradients[v] = this->part_of(blocks.gradients, p.values[v]);
     for (std::size_t v = 0; v < p.values.size(); ++v)
       if (p.values[v].same_gradient != StepValue::none)
         blocks.gradients[v] = blocks.gradients[p.values[v].same_gradient];

@@ -181,6 +181,12 @@ class SequenceBase {
       else
         at = state_before(value.number, n, first);
     }
+    for (const std::size_t v : p.within) blocks.values[v] = part_of(blocks.values, p.values[v]);
+  }
+  /// Where a part of a product is, by where the product is.
+  static RowsAt<T> part_of(const std::vector<RowsAt<T>>& of, const StepValue& part) {
+    const RowsAt<T>& whole = of[part.product];
+    return {whole.data + part.column, whole.stride};
   }
   static RowsAt<T> rows_from(const T* base, std::size_t row, const StepValue& value) {
     return {const_cast<T*>(base) + row * value.width, value.width};

@@ -280,6 +280,7 @@ class Compiler {
       split_products();
       join_products();
     }
+    group_products();
     add_next_states();
     find_stages();
     find_reach();
@@ -437,6 +438,60 @@ class Compiler {
       }
     }
   }
+  /// Neighbouring parts that multiply the same are one product again, whose parts ops read where
+  /// they are.
+  void group_products() {
+    std::vector<StepProduct> groups;
+    for (StepProduct& product : p_.products) {
+      if (!is_read_by_kernels(product.out)) {
+        groups.push_back(std::move(product));
+      } else if (!groups.empty() && !groups.back().parts.empty() &&
+                 continues(groups.back(), product)) {
+        add_part(groups.back(), product.out);
+      } else {
+        StepProduct group = std::move(product);
+        const std::size_t part = group.out;
+        StepValue whole = p_.values[part];
+        whole.width = group.width = 0;
+        group.out = p_.values.size();
+        p_.values.push_back(whole);
+        add_part(group, part);
+        groups.push_back(std::move(group));
+      }
+    }
+    p_.products = std::move(groups);
+  }
+
+  [[nodiscard]] bool is_read_by_kernels(std::size_t value) const {
+    std::size_t uses = 0;
+    for (const StepOp<T>& op : p_.ops)
+      if (op.kernel) uses += static_cast<std::size_t>(std::ranges::count(op.in, value));
+    return uses > 0 && uses == uses_of(value);
+  }
+
+  /// Whether a product's rows come next to those of a group.
+  [[nodiscard]] static bool continues(const StepProduct& group, const StepProduct& product) {
+    const auto next_term = [&](const StepTerm& a, const StepTerm& b) {
+      return a.operand == b.operand && a.weight == b.weight &&
+             a.first_row + group.width == b.first_row;
+    };
+    const auto next_bias = [&](const StepBias& a, const StepBias& b) {
+      return a.parameter == b.parameter && a.first_row + group.width == b.first_row;
+    };
+    return std::ranges::equal(group.late, product.late, next_term) &&
+           std::ranges::equal(group.biases, product.biases, next_bias);
+  }
+
+  void add_part(StepProduct& group, std::size_t value) {
+    StepValue& part = p_.values[value];
+    StepValue& whole = p_.values[group.out];
+    part.source = StepSource::part;
+    part.product = group.out;
+    part.column = group.width;
+    group.parts.push_back(value);
+    group.width = whole.width += part.width;
+  }
+
   [[nodiscard]] bool is_product(std::size_t v) const {
     return p_.values[v].source == StepSource::product;
   }
@@ -449,14 +504,18 @@ class Compiler {
   void find_stages() {
     for (StepValue& v : p_.values) {
       v.active = v.source == StepSource::x || v.source == StepSource::state ||
-                 v.source == StepSource::parameter || v.source == StepSource::product;
+                 v.source == StepSource::parameter || v.source == StepSource::product ||
+                 v.source == StepSource::part;
       if (v.source == StepSource::x || v.source == StepSource::mask) v.stage = stage::before;
       if (v.source == StepSource::state) v.stage = stage::first;
     }
     std::vector<bool> known(p_.values.size(), true);
     for (const StepOp<T>& op : p_.ops)
       for (const std::size_t v : op.out) known[v] = false;
-    for (const StepProduct& product : p_.products) known[product.out] = false;
+    for (const StepProduct& product : p_.products) {
+      known[product.out] = false;
+      for (const std::size_t part : product.parts) known[part] = false;
+    }
     std::vector<StepOp<T>> sorted;
     while (settle_products(known) | settle_ops(known, sorted)) {
     }
@@ -491,6 +550,10 @@ class Compiler {
       product.late = std::move(late);
       p_.values[product.out].stage = product.stage;
       settled = known[product.out] = true;
+      for (const std::size_t part : product.parts) {
+        p_.values[part].stage = product.stage;
+        known[part] = true;
+      }
     }
     return settled;
   }
@@ -567,6 +630,8 @@ class Compiler {
   }
 
   void reach_terms(const StepProduct& product, std::vector<StepTerm>& terms) {
+    for (const std::size_t part : product.parts)
+      if (p_.reached[part]) p_.reached[product.out] = true;
     if (!p_.reached[product.out]) return;
     for (StepTerm& term : terms)
       if (p_.values[term.operand].active) term.reach = reach(term.operand);
@@ -592,9 +657,13 @@ class Compiler {
     for (const StepProduct& product : p_.products)
       for (const auto* terms : {&product.early, &product.late})
         for (const StepTerm& term : *terms) operand[term.operand] = true;
+    std::vector<bool> saved_parts(p_.values.size(), false);
     for (std::size_t v = 0; v < p_.values.size(); ++v) {
       StepValue& value = p_.values[v];
-      if (value.source != StepSource::op && value.source != StepSource::product) {
+      if (value.source == StepSource::part) {
+        value.place = value.gradient = Place::within;
+        if (saved[v]) saved_parts[value.product] = true;
+      } else if (value.source != StepSource::op && value.source != StepSource::product) {
         value.place = value.gradient = Place::outside;
         if (value.source == StepSource::parameter) value.gradient = Place::once;
       } else if (value.stage == stage::once) {
@@ -608,10 +677,15 @@ class Compiler {
       p_.values[v].place = Place::all;
       p_.values[v].gradient = Place::outside;
     }
-    share_memory(operand);
+    put_results_in_place(operand, saved, saved_parts);
+    for (const StepProduct& product : p_.products)
+      if (saved_parts[product.out]) overwrite(product);
+    share_gradients();
     assign_offsets();
     for (std::size_t v = 0; v < p_.values.size(); ++v) {
       const StepValue& value = p_.values[v];
+      if (value.place == Place::within) p_.within.push_back(v);
+      if (value.gradient == Place::within) p_.gradients_within.push_back(v);
       const bool is_fixed =
           value.source == StepSource::parameter || value.source == StepSource::constant ||
           value.source == StepSource::mask;
@@ -623,20 +697,36 @@ class Compiler {
     }
   }
 
-  /// Gradients need no memory of their own where one takes the place of a value that nothing reads
-  /// any more, and where a sum passes its gradient on as it is.
-  void share_memory(const std::vector<bool>& operand) {
-    for (StepOp<T>& op : p_.ops) {
-      if (!op.kernel || !op.runs_backward) continue;
-      StepValue& in = p_.values[op.in[0]];
+  /// The result of a function of a product's part takes its place.
+  void put_results_in_place(const std::vector<bool>& operand, const std::vector<bool>& saved,
+                            std::vector<bool>& saved_parts) {
+    for (const StepOp<T>& op : p_.ops) {
+      const StepValue& in = p_.values[op.in[0]];
       const std::size_t out = op.out[0];
-      const bool is_function = *op.kernel == StepKernel::tanh ||
-                               *op.kernel == StepKernel::sigmoid || *op.kernel == StepKernel::relu;
-      if (is_function && in.source == StepSource::product && uses_of(op.in[0]) == 1 &&
-          p_.values[out].place == Place::all && !operand[out] &&
-          std::ranges::find(p_.next, out) == p_.next.end())
-        in.over_value = out;
+      const bool is_function = op.kernel == StepKernel::tanh || op.kernel == StepKernel::sigmoid ||
+                               op.kernel == StepKernel::relu;
+      if (!is_function || in.source != StepSource::part || uses_of(op.in[0]) > 1 ||
+          operand[out] || !is_read_by_kernels(out))
+        continue;
+      StepValue& result = p_.values[out];
+      result.place = Place::within;
+      result.product = in.product;
+      result.column = in.column;
+      if (saved[out]) saved_parts[in.product] = true;
     }
+  }
+
+  /// The results of a product are kept. Where each part is read once, its gradient can be written
+  /// over it.
+  void overwrite(const StepProduct& product) {
+    StepValue& whole = p_.values[product.out];
+    whole.place = Place::all;
+    whole.overwritten = std::ranges::all_of(
+        product.parts, [&](std::size_t v) { return p_.reached[v] && uses_of(v) == 1; });
+  }
+
+  /// A sum passes its gradient on as it is: that needs no memory of its own.
+  void share_gradients() {
     for (std::size_t k = p_.ops.size(); k-- > 0;) {
       StepOp<T>& op = p_.ops[k];
       if (op.kernel != StepKernel::add || op.repeats || !op.runs_backward) continue;
@@ -712,7 +802,7 @@ class Compiler {
       if (value.place == Place::passing) put(value.offset, p_.passing_width, value.width);
       if (value.place == Place::step) put(value.offset, p_.step_width, value.width);
       if (value.place == Place::once) put(value.offset, p_.once_width, value.width);
-      if (value.gradient == Place::all && value.over_value == StepValue::none)
+      if (value.gradient == Place::all && !value.overwritten)
         put(value.gradient_offset, p_.all_gradient_width, value.width);
       if (value.gradient == Place::step)
         put(value.gradient_offset, p_.step_gradient_width, value.width);

@@ -27,11 +27,12 @@ inline constexpr std::size_t before = 1;
 inline constexpr std::size_t first = 2;
 }  // namespace stage
 
-enum class StepSource : std::uint8_t { x, state, mask, parameter, constant, op, product };
+enum class StepSource : std::uint8_t { x, state, mask, parameter, constant, op, product, part };
 
 /// Where a value, or its gradient, lives.
 enum class Place : std::uint8_t {
   outside,  // an input of the call, or a state before or after the step
+  within,   // the results of a product
   once,     // the same for all rows and steps
   block,    // only while a block of rows is at work
   step,     // (B, width), of the step at work
@@ -54,10 +55,11 @@ struct StepValue {
   std::size_t offset = 0;           // into what its place holds, in numbers for each row
   std::size_t gradient_offset = 0;  // the same for its gradient
 
-  // Whose place its gradient takes: of the value of another, which is not read any more, or of the
-  // gradient of another, which is the same.
-  std::size_t over_value = none;
-  std::size_t same_gradient = none;
+  // A part of a product's results, or what takes its place there: the product, and where in it.
+  std::size_t product = none;
+  std::size_t column = 0;
+  bool overwritten = false;  // of a product: by its gradient, in backward
+  std::size_t same_gradient = none;  // the value whose gradient is the same, and which holds it
 
   static constexpr std::size_t none = ~std::size_t{0};
 };
@@ -106,6 +108,7 @@ struct StepBias {
 struct StepProduct {
   std::size_t out;    // a value
   std::size_t width;  // of the result
+  std::vector<std::size_t> parts = {};  // values that are neighbouring columns of it
   std::vector<StepTerm> early = {};
   std::vector<StepTerm> late = {};
   std::vector<StepBias> biases = {};
@@ -156,6 +159,8 @@ class StepProgram {
   std::vector<std::size_t> states;  // the values of the states before
   std::vector<std::size_t> moving;  // the values, and the gradients, whose place differs from step
   std::vector<std::size_t> moving_gradients;  // to step
+  std::vector<std::size_t> within;            // those that are parts of a product's results
+  std::vector<std::size_t> gradients_within;
   std::vector<bool> covered;        // for each parameter: whether products give each row its
                                     // gradient, once
   bool before_has_parameters = false;  // whether ops before the loop use some

@@ -25,28 +25,36 @@ enum class StepKernel : std::uint8_t {
   count
 };
 
+/// A matrix whose rows start `stride` numbers apart; 0 for one row that stands for all.
+template <class T>
+struct StepRows {
+  T* data = nullptr;
+  std::size_t stride = 0;
+};
+
 /// y = op(a, b) for matrices (rows, width), of which b may be one row that is the same for all.
 template <class T>
 struct StepForward {
   std::size_t rows;
   std::size_t width;
-  const T* a;
-  const T* b;        // null for ops of one operand
+  StepRows<T> a;
+  StepRows<T> b;  // null for ops of one operand
   bool repeats = false;
   T p = 0;  // of `linear`; of `standardise` p is epsilon
   T q = 0;
-  T* y = nullptr;
+  StepRows<T> y = {};
 };
 
 /// The gradients with respect to a and b: null where none is wanted, and added to what is there
-/// where asked for. That of a row that repeats is always added.
+/// where asked for. That of a row that repeats is always added. They may take the place of operands
+/// and results.
 template <class T>
 struct StepBackward {
   StepForward<T> forward;
-  const T* g;
-  T* d_a;
+  StepRows<T> g;
+  StepRows<T> d_a;
   bool adds_a;
-  T* d_b;
+  StepRows<T> d_b;
   bool adds_b;
 };
 

@@ -2,6 +2,8 @@
 // Included once for each architecture.
 #pragma once
 
+#include <type_traits>
+
 #include "fused/step_kernels.hpp"
 #include "kernels/batch_loop.hpp"
 #include "kernels/batch_math.hpp"
@@ -16,28 +18,47 @@ struct StepKernelsFor {
   static Batch one() { return Batch(T(1)); }
   static Batch zero() { return Batch(T(0)); }
 
-  /// Calls `body(row, place)` for all batches. A matrix whose rows are all alike is one long row.
+  /// Calls `body(row, place)` for all batches. Matrices without gaps are one long row.
   template <class Body>
-  static void for_each(const StepForward<T>& s, const Body& body) {
-    if (!s.repeats)
-      return detail::for_each_batch<Batch>(s.rows * s.width,
+  static void for_each(std::size_t rows, std::size_t width, bool gaps, const Body& body) {
+    if (!gaps)
+      return detail::for_each_batch<Batch>(rows * width,
                                            [&](const auto& at) { body(std::size_t{0}, at); });
-    for (std::size_t row = 0; row < s.rows; ++row)
-      detail::for_each_batch<Batch>(s.width, [&](const auto& at) { body(row * s.width, at); });
+    for (std::size_t row = 0; row < rows; ++row)
+      detail::for_each_batch<Batch>(width, [&](const auto& at) { body(row, at); });
+  }
+  static bool has_gaps(const StepForward<T>& s) {
+    if (s.rows == 1) return false;
+    return s.a.stride != s.width || s.y.stride != s.width || (s.b.data && s.b.stride != s.width);
+  }
+  static bool has_gaps(const StepBackward<T>& s) {
+    if (s.forward.rows == 1) return false;
+    const std::size_t width = s.forward.width;
+    return has_gaps(s.forward) || s.g.stride != width || (s.d_a.data && s.d_a.stride != width) ||
+           (s.d_b.data && s.d_b.stride != width);
   }
 
-  static void put(const auto& at, T* to, bool adds, const Batch& gradient) {
-    at.store(to, adds ? at.load(to) + gradient : gradient);
+  static Batch load(const StepRows<T>& m, std::size_t row, const auto& at) {
+    return at.load(m.data + row * m.stride);
+  }
+  static void put(const StepRows<T>& m, std::size_t row, const auto& at, const Batch& value) {
+    at.store(m.data + row * m.stride, value);
+  }
+  static void put(const StepRows<T>& m, std::size_t row, const auto& at, bool adds,
+                  const Batch& gradient) {
+    put(m, row, at, adds ? load(m, row, at) + gradient : gradient);
   }
 
   template <class F>
   static void unary(const StepForward<T>& s, const F& f) {
-    for_each(s, [&](std::size_t row, const auto& at) { at.store(s.y + row, f(at.load(s.a + row))); });
+    for_each(s.rows, s.width, has_gaps(s), [&](std::size_t row, const auto& at) {
+      put(s.y, row, at, f(load(s.a, row, at)));
+    });
   }
   template <class F>
   static void binary(const StepForward<T>& s, const F& f) {
-    for_each(s, [&](std::size_t row, const auto& at) {
-      at.store(s.y + row, f(at.load(s.a + row), at.load(s.b + (s.repeats ? 0 : row))));
+    for_each(s.rows, s.width, has_gaps(s), [&](std::size_t row, const auto& at) {
+      put(s.y, row, at, f(load(s.a, row, at), load(s.b, row, at)));
     });
   }
 
@@ -64,19 +85,17 @@ struct StepKernelsFor {
     unary(s, [](const Batch& a) { return xsimd::select(a < zero(), zero(), a); });
   }
 
-  /// With the slope as a function of the result.
+  /// `f` gives the gradient from g and the result.
   template <class F>
-  static void unary_back(const StepBackward<T>& s, const F& slope) {
-    for_each(s.forward, [&](std::size_t row, const auto& at) {
-      put(at, s.d_a + row, s.adds_a, slope(at.load(s.g + row), at.load(s.forward.y + row)));
+  static void unary_back(const StepBackward<T>& s, const F& f) {
+    for_each(s.forward.rows, s.forward.width, has_gaps(s), [&](std::size_t row, const auto& at) {
+      put(s.d_a, row, at, s.adds_a, f(load(s.g, row, at), load(s.forward.y, row, at)));
     });
   }
 
   static void linear_back(const StepBackward<T>& s) {
     const Batch p(s.forward.p);
-    for_each(s.forward, [&](std::size_t row, const auto& at) {
-      put(at, s.d_a + row, s.adds_a, p * at.load(s.g + row));
-    });
+    unary_back(s, [&](const Batch& g, const Batch&) { return p * g; });
   }
   static void tanh_back(const StepBackward<T>& s) {
     unary_back(s, [](const Batch& g, const Batch& y) {
@@ -92,29 +111,42 @@ struct StepKernelsFor {
     });
   }
 
-  /// `by_a` and `by_b` give the gradients from g and the other operand.
+  /// Calls `f` with what becomes of a gradient: 0 for none, 1 that it is stored, 2 that it is added.
+  /// The number is a constant, so that loops have no branches.
+  template <class F>
+  static void with_fate(const StepRows<T>& d, bool adds, const F& f) {
+    if (!d.data) return f(std::integral_constant<int, 0>{});
+    if (!adds) return f(std::integral_constant<int, 1>{});
+    f(std::integral_constant<int, 2>{});
+  }
+
+  /// `by_a` and `by_b` give the gradients from g and the other operand. All is read before anything
+  /// is written.
   template <class ByA, class ByB>
   static void binary_back(const StepBackward<T>& s, const ByA& by_a, const ByB& by_b) {
-    if (s.forward.repeats && s.d_b) sum_rows(s, by_b);
-    if (!s.d_a && (s.forward.repeats || !s.d_b)) return;
-    for_each(s.forward, [&](std::size_t row, const auto& at) {
-      const Batch g = at.load(s.g + row);
-      if (s.d_a)
-        put(at, s.d_a + row, s.adds_a,
-            by_a(g, [&] { return at.load(s.forward.b + (s.forward.repeats ? 0 : row)); }));
-      if (s.d_b && !s.forward.repeats)
-        put(at, s.d_b + row, s.adds_b, by_b(g, [&] { return at.load(s.forward.a + row); }));
+    const StepForward<T>& f = s.forward;
+    if (f.repeats && s.d_b.data) sum_rows(s, by_b);
+    with_fate(s.d_a, s.adds_a, [&](auto a) {
+      with_fate(f.repeats ? StepRows<T>{} : s.d_b, s.adds_b, [&](auto b) {
+        if constexpr (a != 0 || b != 0)
+          for_each(f.rows, f.width, has_gaps(s), [&](std::size_t row, const auto& at) {
+            const Batch g = load(s.g, row, at);
+            Batch d_a = g, d_b = g;
+            if constexpr (a != 0) d_a = by_a(g, [&] { return load(f.b, row, at); });
+            if constexpr (b != 0) d_b = by_b(g, [&] { return load(f.a, row, at); });
+            if constexpr (a != 0) put(s.d_a, row, at, a == 2, d_a);
+            if constexpr (b != 0) put(s.d_b, row, at, b == 2, d_b);
+          });
+      });
     });
   }
   template <class ByB>
   static void sum_rows(const StepBackward<T>& s, const ByB& by_b) {
     detail::for_each_batch<Batch>(s.forward.width, [&](const auto& at) {
       Batch sum = zero();
-      for (std::size_t row = 0; row < s.forward.rows; ++row) {
-        const std::size_t first = row * s.forward.width;
-        sum += by_b(at.load(s.g + first), [&] { return at.load(s.forward.a + first); });
-      }
-      at.store(s.d_b, at.load(s.d_b) + sum);
+      for (std::size_t row = 0; row < s.forward.rows; ++row)
+        sum += by_b(load(s.g, row, at), [&] { return load(s.forward.a, row, at); });
+      put(s.d_b, 0, at, load(s.d_b, 0, at) + sum);
     });
   }
 
@@ -154,8 +186,8 @@ struct StepKernelsFor {
 
   static void standardise(const StepForward<T>& s) {
     for (std::size_t row = 0; row < s.rows; ++row) {
-      const T* x = s.a + row * s.width;
-      T* y = s.y + row * s.width;
+      const T* x = s.a.data + row * s.a.stride;
+      T* y = s.y.data + row * s.y.stride;
       const Batch mean(mean_of(x, s.width));
       detail::for_each_batch<Batch>(s.width,
                                     [&](const auto& at) { at.store(y, at.load(x) - mean); });
@@ -169,7 +201,9 @@ struct StepKernelsFor {
   static void standardise_back(const StepBackward<T>& s) {
     const std::size_t n = s.forward.width;
     for (std::size_t row = 0; row < s.forward.rows; ++row) {
-      const T *x = s.forward.a + row * n, *y = s.forward.y + row * n, *g = s.g + row * n;
+      const T* x = s.forward.a.data + row * s.forward.a.stride;
+      const T* y = s.forward.y.data + row * s.forward.y.stride;
+      const T* g = s.g.data + row * s.g.stride;
       const Batch centre(mean_of(x, n)), mean(mean_of(g, n));
       const T squares = sum_of(n, [=](const auto& at) { return at.load(y) * at.load(y); });
       const T spread =
@@ -178,7 +212,7 @@ struct StepKernelsFor {
       const Batch along(
           sum_of(n, [=](const auto& at) { return at.load(g) * at.load(y); }) / T(n));
       detail::for_each_batch<Batch>(n, [&](const auto& at) {
-        put(at, s.d_a + row * n, s.adds_a, scale * (at.load(g) - mean - at.load(y) * along));
+        put(s.d_a, row, at, s.adds_a, scale * (at.load(g) - mean - at.load(y) * along));
       });
     }
   }
