@@ -7,18 +7,19 @@ namespace tapestry::layers {
 
 template <class T>
 void ActivationFunction::check(const std::string& op, const char* option) const {
-  if (name_ || function<T>()) return;
-  const bool other = single_ || double_;
+  if (!functions_ || function<T>()) return;
+  const bool other = functions_->single || functions_->twice;
   throw ArgumentError(op, std::string(option) + (other ? " is a function of the other scalar type"
                                                        : " is an empty function"));
 }
 
 template <class T>
 Variable<T> ActivationFunction::operator()(const Variable<T>& x) const {
-  if (name_ == Activation::tanh) return tanh(x);
-  if (name_ == Activation::relu) return relu(x);
-  if (name_ == Activation::sigmoid) return sigmoid(x);
-  if (name_) return x;
+  if (!functions_) {
+    if (name_ == Activation::tanh) return tanh(x);
+    if (name_ == Activation::relu) return relu(x);
+    return name_ == Activation::sigmoid ? sigmoid(x) : x;
+  }
   detail::TapeState<T>& tape = x.state("activation");
   return detail::attempt(tape, [&] {
     const Variable<T> y = function<T>()(x);

@@ -38,10 +38,30 @@ struct RecurrentSequence {
 
   [[nodiscard]] std::size_t outputs() const { return 1 + cell().states.size(); }
 
+  /// Throws ShapeError when the shapes do not fit together.
   [[nodiscard]] Shape infer(std::size_t output, std::span<const Shape* const> in) const {
+    if (output == 0) single ? check(*single, in) : check(*twice, in);
     const Shape& x = *in[0];
     if (output == 0) return {x[0], x[1], cell().state_size()};
     return {x[1], cell().state_size(output - 1)};
+  }
+
+  template <class T>
+  void check(const StepProgram<T>& p, std::span<const Shape* const> in) const {
+    const auto expect = [&](const std::string& what, const Shape& shape, const Shape& expected) {
+      if (!(shape == expected))
+        throw ShapeError(
+            p.cell.name, what + " " + shape.str() + " must have shape " + expected.str());
+    };
+    const Shape& x = *in[0];
+    if (x.rank() != 3 || x[2] != p.input_size)
+      throw ShapeError(p.cell.name, "x " + x.str() + " must have shape (T, B, " +
+                                        std::to_string(p.input_size) + ")");
+    const SequenceInputs at{p.masks(), initial ? p.states.size() : 0};
+    for (std::size_t k = 0; k < at.states; ++k)
+      expect("initial " + p.cell.states[k], *in[at.state(k)], {x[1], p.cell.state_size(k)});
+    for (std::size_t k = 0; k < p.parameters.size(); ++k)
+      expect(p.parameters[k], *in[at.parameter(k)], p.parameter_shapes[k]);
   }
 
   [[nodiscard]] std::size_t keeps(std::span<const Shape* const> in) const {
@@ -78,7 +98,10 @@ struct RecurrentSequence {
     }
     run_steps(tape, p.cell, *p.equations, source, running, reverse, shape[1], sequence, state);
     for (std::size_t t = 0; t < shape[0]; ++t) sequence[t] = running.pick(t, sequence[t], T{0});
-    std::vector<Variable<T>> results{stack(sequence)};
+    std::vector<Variable<T>> results;
+    results.push_back(sequence.empty()
+                          ? filled(tape, {0, shape[1], p.cell.state_size()}, T{0}, "output")
+                          : stack(sequence));
     results.insert(results.end(), state.begin(),
                    state.begin() + static_cast<std::ptrdiff_t>(p.states.size()));
     return results;

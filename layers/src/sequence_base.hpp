@@ -225,7 +225,7 @@ class SequenceBase {
     const std::size_t units = p.cell.hidden_size;
     const std::size_t work = rows * units * units * 4;
     const std::size_t parts =
-        detail::parts_for(work, (batch + p.block_rows - 1) / p.block_rows);
+        detail::parts_for(work, std::max<std::size_t>(1, (batch + p.block_rows - 1) / p.block_rows));
     const std::size_t each = std::max<std::size_t>(1, width * p.block_rows);
     T* block_memory = memory.temporary(parts * each);
     detail::parallel(parts, [&](std::size_t part) {

@@ -891,7 +891,10 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
       return StepRecording<T>(cell, *equations, batch, input_size, input_mask, state_mask);
     };
     Recorded<T> recorded{record(recorded_batch), {}};
-    for (const auto& [name, entry] : recorded.r.parameters) parameters.push_back(name);
+    for (const auto& [name, entry] : recorded.r.parameters) {
+      parameters.push_back(name);
+      parameter_shapes.push_back(recorded.r.shape_of(name, input_size));
+    }
     names = find_names(recorded.tape());
     recorded.values = find_values(recorded.r, record(recorded_batch + 1));
     Compiler<T>(*this, recorded).compile();

@@ -146,6 +146,7 @@ class StepProgram {
   bool input_mask;
   bool state_mask;
   std::vector<std::string> parameters;  // that the step uses
+  std::vector<Shape> parameter_shapes;
   std::vector<NamedValue> names;        // in the order of computation
 
   // The program. -----------------------------------------------------------------------------

@@ -96,13 +96,22 @@ std::size_t StepRecording<T>::place_of(std::string_view name) const {
 }
 
 template <class T>
+Shape StepRecording<T>::shape_of(std::string_view name, std::size_t input_size) const {
+  const std::size_t rows = cell_.gates.size() * cell_.hidden_size;
+  if (name == "weight_ih") return {rows, input_size};
+  if (name == "weight_hh") return {rows, cell_.state_size()};
+  if (name == "weight_hr") return {cell_.proj_size, cell_.hidden_size};
+  if (name == "peephole") return {3 * cell_.hidden_size};
+  const bool all_gates =
+      name.starts_with("bias_") || name.starts_with("norm_ih") || name.starts_with("norm_hh");
+  return {all_gates ? rows : cell_.hidden_size};
+}
+
+template <class T>
 Variable<T> StepRecording<T>::use(std::string_view name) const {
   const std::size_t place = place_of(name);
   if (parameters[place].second == detail::none) {
-    const bool all_gates = name.starts_with("bias_") || name.starts_with("norm_ih") ||
-                           name.starts_with("norm_hh");
-    const std::size_t blocks = all_gates ? cell_.gates.size() : name == "peephole" ? 3 : 1;
-    parameters[place].second = add_leaf({blocks * cell_.hidden_size}, name);
+    parameters[place].second = add_leaf(shape_of(name, 0), name);
   }
   return {tape->state(), parameters[place].second};
 }

@@ -43,6 +43,9 @@ class StepRecording final : private ParameterSource<T> {
   std::vector<std::uint32_t> next;
   mutable std::vector<std::pair<std::string, std::uint32_t>> parameters;  // entry, or none
 
+  /// The shape of a parameter of that name.
+  [[nodiscard]] Shape shape_of(std::string_view name, std::size_t input_size) const;
+
  private:
   [[nodiscard]] Variable<T> use(std::string_view name) const override;
   [[nodiscard]] Variable<T> affine(const Variable<T>& x, std::string_view weight,

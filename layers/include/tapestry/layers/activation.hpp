@@ -19,20 +19,37 @@ enum class Activation : std::uint8_t { tanh, relu, sigmoid, identity };
 /// `.activation = [](const auto& v) { return sin(v); }`.
 class ActivationFunction {
  public:
-  ActivationFunction(Activation name) : name_(name) {}  // NOLINT: a name will do
+  constexpr ActivationFunction(Activation name) : name_(name) {}  // NOLINT: a name will do
 
   template <class F>
   requires std::is_invocable_r_v<Variable<float>, F&, const Variable<float>&> ||
       std::is_invocable_r_v<Variable<double>, F&, const Variable<double>&>
-  ActivationFunction(F function) {  // NOLINT: so will a lambda
+  ActivationFunction(F function)  // NOLINT: so will a lambda
+      : functions_(new Functions) {
     if constexpr (std::is_invocable_r_v<Variable<float>, F&, const Variable<float>&>)
-      single_ = function;
+      functions_->single = function;
     if constexpr (std::is_invocable_r_v<Variable<double>, F&, const Variable<double>&>)
-      double_ = std::move(function);
+      functions_->twice = std::move(function);
+  }
+
+  // Options are literals as long as they name their activations.
+  constexpr ActivationFunction(const ActivationFunction& other)
+      : name_(other.name_), functions_(other.functions_ ? copy(*other.functions_) : nullptr) {}
+  constexpr ActivationFunction(ActivationFunction&& other) noexcept
+      : name_(other.name_), functions_(std::exchange(other.functions_, nullptr)) {}
+  constexpr ActivationFunction& operator=(ActivationFunction other) noexcept {
+    std::swap(name_, other.name_);
+    std::swap(functions_, other.functions_);
+    return *this;
+  }
+  constexpr ~ActivationFunction() {
+    if (functions_) drop(functions_);
   }
 
   /// The name, if it goes by one.
-  [[nodiscard]] std::optional<Activation> name() const { return name_; }
+  [[nodiscard]] std::optional<Activation> name() const {
+    return functions_ ? std::nullopt : std::optional(name_);
+  }
 
   /// Throws ArgumentError when it is a function and empty, or does not take variables of type T.
   template <class T>
@@ -44,17 +61,23 @@ class ActivationFunction {
   Variable<T> operator()(const Variable<T>& x) const;
 
  private:
+  struct Functions {
+    std::function<Variable<float>(const Variable<float>&)> single;
+    std::function<Variable<double>(const Variable<double>&)> twice;
+  };
+  static Functions* copy(const Functions& functions) { return new Functions(functions); }
+  static void drop(Functions* functions) { delete functions; }
+
   template <class T>
   [[nodiscard]] const std::function<Variable<T>(const Variable<T>&)>& function() const {
     if constexpr (std::is_same_v<T, float>)
-      return single_;
+      return functions_->single;
     else
-      return double_;
+      return functions_->twice;
   }
 
-  std::optional<Activation> name_;
-  std::function<Variable<float>(const Variable<float>&)> single_;
-  std::function<Variable<double>(const Variable<double>&)> double_;
+  Activation name_ = Activation::identity;
+  Functions* functions_ = nullptr;
 };
 
 extern template Variable<float> ActivationFunction::operator()(const Variable<float>&) const;
