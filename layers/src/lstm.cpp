@@ -6,8 +6,7 @@
 namespace tapestry::layers {
 
 void cells::LSTM::check_sizes(const std::string& kind, std::size_t hidden_size,
-                              std::size_t proj_size, std::optional<double> forget_bias,
-                              bool bias) {
+                              std::size_t proj_size, std::optional<double> forget_bias, bool bias) {
   if (proj_size > 0 && proj_size >= hidden_size)
     throw ArgumentError(kind, "proj_size " + std::to_string(proj_size) +
                                   " must be below hidden_size " + std::to_string(hidden_size));

@@ -343,8 +343,8 @@ StepLayer<T>::StepLayer(CellShape cell, std::shared_ptr<const Equations<T>> equa
       input_size_(input_size) {
   check_size(cell_.name, "input_size", input_size);
   check_size(cell_.name, "hidden_size", cell_.hidden_size);
-  weights_ = make_weights<T>(StepProgram<T>(cell_, equations_, input_size, false, false),
-                             input_size, "");
+  weights_ =
+      make_weights<T>(StepProgram<T>(cell_, equations_, input_size, false, false), input_size, "");
 }
 
 template <class T>
@@ -385,7 +385,12 @@ LayerResult<T> RecurrentLayer<T>::run(const Variable<T>& x, std::span<const Vari
     const bool full =
         !lengths || std::ranges::all_of(*lengths, [&](std::size_t n) { return n == steps; });
     const auto first = static_cast<std::uint32_t>(tape.entries.size());
-    StepRecord<T> record{{},    first, steps, batch, options_.num_layers, options_.bidirectional,
+    StepRecord<T> record{{},
+                         first,
+                         steps,
+                         batch,
+                         options_.num_layers,
+                         options_.bidirectional,
                          full ? Lengths() : *lengths};
     const Variable<T> in = options_.batch_first ? swapaxes(x, 0, 1) : x;
     Run run(*this, tape, in, initial, record.lengths);
@@ -426,9 +431,9 @@ void StepLayer<T>::run(const Variable<T>& x, std::span<const Variable<T>> state,
     check_state(cell_, x, state, {shape[0], 0});
     States<T> from;
     for (std::size_t k = 0; k < cell_.states.size(); ++k)
-      from[k] = !state.empty() ? state[k]
-                               : filled(tape, {shape[0], cell_.state_size(k)}, T{0},
-                                        initial_names[k]);
+      from[k] = !state.empty()
+                    ? state[k]
+                    : filled(tape, {shape[0], cell_.state_size(k)}, T{0}, initial_names[k]);
     const WatchedWeights<T> source(tape, weights_);
     equations_->step(StepWeights<T>(cell_, source), x,
                      std::span<const Variable<T>>(from).first(cell_.states.size()), next);

@@ -23,7 +23,7 @@ struct RowsAt {
 template <class T>
 class RowBlocks {
  public:
-  std::vector<RowsAt<T>> values;     // of the rows at work in this step
+  std::vector<RowsAt<T>> values;  // of the rows at work in this step
   std::vector<RowsAt<T>> gradients;
 
   T* memory = nullptr;  // of the blocks at work

@@ -21,9 +21,8 @@ class Schedule {
   Schedule(std::size_t steps, const Lengths& lengths, bool reverse)
       : steps_(steps), batch_(lengths.size()), reverse_(reverse), order_(lengths.size()) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::stable_sort(order_, [&](std::size_t a, std::size_t b) {
-      return lengths[a] > lengths[b];
-    });
+    std::ranges::stable_sort(order_,
+                             [&](std::size_t a, std::size_t b) { return lengths[a] > lengths[b]; });
     starts_.push_back(0);
     std::size_t count = batch_;
     for (std::size_t t = 0; t < steps; ++t) {
@@ -63,7 +62,7 @@ class Schedule {
   std::size_t steps_;
   std::size_t batch_;
   bool reverse_;
-  std::vector<std::size_t> order_;   // empty when all are full
+  std::vector<std::size_t> order_;  // empty when all are full
   std::vector<std::size_t> starts_;
 };
 

@@ -13,8 +13,7 @@ namespace {
 struct RecurrentSequence {
   static constexpr auto name = "recurrent_sequence";
   static constexpr auto formula = "h, ... = step(x, h, ...), the equations of a cell, at each step";
-  static constexpr auto shapes =
-      "(T, B, I), (B, H), ..., parameters -> (T, B, H), (B, H), ...";
+  static constexpr auto shapes = "(T, B, I), (B, H), ..., parameters -> (T, B, H), (B, H), ...";
   static constexpr bool over_steps = true;
 
   std::shared_ptr<const StepProgram<float>> single;  // one of the two
@@ -50,8 +49,8 @@ struct RecurrentSequence {
   void check(const StepProgram<T>& p, std::span<const Shape* const> in) const {
     const auto expect = [&](const std::string& what, const Shape& shape, const Shape& expected) {
       if (!(shape == expected))
-        throw ShapeError(
-            p.cell.name, what + " " + shape.str() + " must have shape " + expected.str());
+        throw ShapeError(p.cell.name,
+                         what + " " + shape.str() + " must have shape " + expected.str());
     };
     const Shape& x = *in[0];
     if (x.rank() != 3 || x[2] != p.input_size)
@@ -107,9 +106,7 @@ struct RecurrentSequence {
     return results;
   }
 
-  [[nodiscard]] std::string attributes() const {
-    return cell().name + (reverse ? " reverse" : "");
-  }
+  [[nodiscard]] std::string attributes() const { return cell().name + (reverse ? " reverse" : ""); }
 };
 
 template <std::size_t states, class T>

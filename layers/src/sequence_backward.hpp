@@ -27,10 +27,9 @@ class SequenceBackward : private SequenceBase<T> {
     make_room();
     pack();
     needs_initial_ = needs_initial();
-    this->for_parts(p.block_gradient_width + p.block_width,
-                    [&](const detail::Range& part, RowBlocks<T>& blocks) {
-                      run_steps(part, blocks);
-                    });
+    this->for_parts(
+        p.block_gradient_width + p.block_width,
+        [&](const detail::Range& part, RowBlocks<T>& blocks) { run_steps(part, blocks); });
     for (const StepProduct& product : p.products)
       if (p.reached[product.out])
         for (const StepTerm& term : product.early) multiply_early(product, term);
@@ -163,8 +162,8 @@ class SequenceBackward : private SequenceBase<T> {
       set_gradients(blocks, n, part.first, d_state, d_before);
       for (std::size_t k = 0; k < p.states.size(); ++k)
         if (!p.reached[p.states[k]])
-          std::fill_n(d_before[k] + part.first * p.cell.state_size(k),
-                      count * p.cell.state_size(k), T{0});
+          std::fill_n(d_before[k] + part.first * p.cell.state_size(k), count * p.cell.state_size(k),
+                      T{0});
       const bool skip_state = n == 0 && s.full() && !needs_initial_;
       for (std::size_t stage = p.stages; stage-- > stage::first;) {
         this->for_blocks(count, [&](std::size_t first, std::size_t block) {
@@ -219,8 +218,7 @@ class SequenceBackward : private SequenceBase<T> {
   void multiply_early(const StepProduct& product, const StepTerm& term) {
     const StepValue& operand = p.values[term.operand];
     const bool is_x = operand.source == StepSource::x;
-    if (term.reach == Reach::none || !needs_before() || (is_x && !needs_x() && !p.x_in_ops))
-      return;
+    if (term.reach == Reach::none || !needs_before() || (is_x && !needs_x() && !p.x_in_ops)) return;
     T* to = is_x ? d_x_ : d_of(operand);
     const bool adds = term.reach == Reach::later || (is_x && x_target_.accumulate);
     detail::gemm<T>(false, false, rows, operand.width, product.width,
@@ -236,11 +234,10 @@ class SequenceBackward : private SequenceBase<T> {
                       for (std::size_t n = 0; n < s.steps(); ++n) {
                         this->set_values(blocks, n, part.first);
                         set_gradients(blocks, n, part.first, d_state_, d_before_);
-                        this->for_blocks(this->count_of(part, s.time(n)),
-                                         [&](std::size_t first, std::size_t count) {
-                                           backward(blocks, stage::before, part.first, first,
-                                                    count);
-                                         });
+                        this->for_blocks(this->count_of(part, s.time(n)), [&](std::size_t first,
+                                                                              std::size_t count) {
+                          backward(blocks, stage::before, part.first, first, count);
+                        });
                       }
                     });
   }
@@ -328,8 +325,7 @@ class SequenceBackward : private SequenceBase<T> {
   void add_state_weight(const StepProduct& product, std::size_t k, detail::Rows<T> to,
                         bool accumulate) const {
     const std::size_t width = p.cell.state_size(k);
-    if (!s.full())
-      return multiply(product, 0, rows, this->before[k], width, to, accumulate);
+    if (!s.full()) return multiply(product, 0, rows, this->before[k], width, to, accumulate);
     const std::size_t later = rows - std::min(rows, this->batch);
     const std::size_t skipped = rows - later;
     multiply(product, s.reverse() ? 0 : skipped, later,

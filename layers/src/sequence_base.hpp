@@ -36,8 +36,7 @@ class PackedProduct {
   }
 
   /// c = (or +=) a times the matrix.
-  void operator()(std::size_t rows, const T* a, std::size_t a_stride, T* c,
-                  bool accumulate) const {
+  void operator()(std::size_t rows, const T* a, std::size_t a_stride, T* c, bool accumulate) const {
     const detail::Rows<const T> from{a, a_stride};
     const detail::Rows<T> to{c, n_};
     if (packed_) return packed_->multiply(rows, from, to, accumulate);
@@ -224,8 +223,8 @@ class SequenceBase {
   void for_parts(std::size_t width, const auto& body) const {
     const std::size_t units = p.cell.hidden_size;
     const std::size_t work = rows * units * units * 4;
-    const std::size_t parts =
-        detail::parts_for(work, std::max<std::size_t>(1, (batch + p.block_rows - 1) / p.block_rows));
+    const std::size_t parts = detail::parts_for(
+        work, std::max<std::size_t>(1, (batch + p.block_rows - 1) / p.block_rows));
     const std::size_t each = std::max<std::size_t>(1, width * p.block_rows);
     T* block_memory = memory.temporary(parts * each);
     detail::parallel(parts, [&](std::size_t part) {
@@ -256,11 +255,11 @@ class SequenceBase {
   Memory<T>& memory;
   SequenceScratch<T>& scratch;
 
-  const T* x = nullptr;                          // (rows, I)
-  std::array<const T*, 2> masks{};               // (B, *)
-  std::array<const T*, most_states> initial{};   // (B, *)
-  std::array<T*, most_states> before{};          // (rows, *), where sequences differ in length
-  T* output = nullptr;                           // (rows, P)
+  const T* x = nullptr;                         // (rows, I)
+  std::array<const T*, 2> masks{};              // (B, *)
+  std::array<const T*, most_states> initial{};  // (B, *)
+  std::array<T*, most_states> before{};         // (rows, *), where sequences differ in length
+  T* output = nullptr;                          // (rows, P)
   T* all = nullptr;
   T* once = nullptr;
   T* step = nullptr;

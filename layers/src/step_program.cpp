@@ -24,7 +24,12 @@ struct Obstacle {
 
 template <class T>
 std::string title_of(const StepRecording<T>& r, std::uint32_t entry) {
-  return "op '" + r.tape->state().display_name(entry) + "'";
+  const detail::TapeState<T>& tape = r.tape->state();
+  const std::uint32_t node = tape.entries[entry].node;
+  const std::string name = tape.display_name(entry);
+  if (node == detail::none) return "'" + name + "'";
+  const std::string op(tape.nodes[node].info->name);
+  return "op '" + op + (op == name ? "'" : "' ('" + name + "')");
 }
 
 /// Ops that only move numbers.
@@ -192,7 +197,7 @@ void choose_kernel(const Recorded<T>& recorded, StepOp<T>& op) {
     trial.inputs[0][1] = 1;
     trial.run();
     op.q = trial.outputs[0][0];
-    op.p = op.info->name == "add_scalar" ? T{1}
+    op.p = op.info->name == "add_scalar"             ? T{1}
            : op.info->name == "subtract_from_scalar" ? T{-1}
                                                      : trial.outputs[0][1];
   }
@@ -204,9 +209,7 @@ template <class T>
 std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecording<T>& other) {
   const detail::TapeState<T>& tape = r.tape->state();
   const detail::TapeState<T>& twin = other.tape->state();
-  const auto differ = [] {
-    return Obstacle{"the step does other ops when it is called again"};
-  };
+  const auto differ = [] { return Obstacle{"the step does other ops when it is called again"}; };
   if (tape.entries.size() != twin.entries.size() || tape.nodes.size() != twin.nodes.size() ||
       tape.edges != twin.edges)
     throw differ();
@@ -252,8 +255,8 @@ std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecordin
   for (const StepValue& v : values) {
     if (v.source != StepSource::constant || tape.entries[v.entry].node != detail::none) continue;
     if (v.has_rows)
-      throw Obstacle{"the step makes a constant for each sequence ('" +
-                     tape.display_name(v.entry) + "')"};
+      throw Obstacle{"the step makes a constant for each sequence ('" + tape.display_name(v.entry) +
+                     "')"};
     const T* a = tape.entries[v.entry].data;
     if (!std::equal(a, a + v.width, twin.entries[v.entry].data))
       throw Obstacle{"a constant of the step differs from call to call ('" +
@@ -495,9 +498,7 @@ class Compiler {
   [[nodiscard]] bool is_product(std::size_t v) const {
     return p_.values[v].source == StepSource::product;
   }
-  auto product_of(std::size_t v) {
-    return std::ranges::find(p_.products, v, &StepProduct::out);
-  }
+  auto product_of(std::size_t v) { return std::ranges::find(p_.products, v, &StepProduct::out); }
 
   /// Ops and products stand in the order in which they were recorded, but for those that were
   /// joined: what a product adds up comes before it all the same.
@@ -686,9 +687,9 @@ class Compiler {
       const StepValue& value = p_.values[v];
       if (value.place == Place::within) p_.within.push_back(v);
       if (value.gradient == Place::within) p_.gradients_within.push_back(v);
-      const bool is_fixed =
-          value.source == StepSource::parameter || value.source == StepSource::constant ||
-          value.source == StepSource::mask;
+      const bool is_fixed = value.source == StepSource::parameter ||
+                            value.source == StepSource::constant ||
+                            value.source == StepSource::mask;
       if (value.place == Place::all || value.place == Place::passing ||
           (value.place == Place::outside && !is_fixed))
         p_.moving.push_back(v);
@@ -705,8 +706,8 @@ class Compiler {
       const std::size_t out = op.out[0];
       const bool is_function = op.kernel == StepKernel::tanh || op.kernel == StepKernel::sigmoid ||
                                op.kernel == StepKernel::relu;
-      if (!is_function || in.source != StepSource::part || uses_of(op.in[0]) > 1 ||
-          operand[out] || !is_read_by_kernels(out))
+      if (!is_function || in.source != StepSource::part || uses_of(op.in[0]) > 1 || operand[out] ||
+          !is_read_by_kernels(out))
         continue;
       StepValue& result = p_.values[out];
       result.place = Place::within;
@@ -901,6 +902,8 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
     tape_ = std::move(recorded.r.tape);
   } catch (const Obstacle& found) {
     obstacle_ = found.text;
+  } catch (const ArgumentError&) {  // an unknown gate
+    throw;
   } catch (const Error& error) {  // of a step that needs the model around it
     obstacle_ = error.what();
     recorded_ = false;

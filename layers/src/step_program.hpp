@@ -43,12 +43,12 @@ enum class Place : std::uint8_t {
 /// A value of the step. Its rows are the sequences of the batch, unless it is the same for all.
 struct StepValue {
   StepSource source = StepSource::op;
-  std::size_t number = 0;       // among the states, masks or parameters
-  std::uint32_t entry = 0;      // on the tape of the recording
-  Shape shape;                  // there; of a value with rows the first axis is the batch
-  std::size_t width = 0;        // numbers in a row, or in all if there are no rows
+  std::size_t number = 0;   // among the states, masks or parameters
+  std::uint32_t entry = 0;  // on the tape of the recording
+  Shape shape;              // there; of a value with rows the first axis is the batch
+  std::size_t width = 0;    // numbers in a row, or in all if there are no rows
   bool has_rows = true;
-  bool active = false;          // a gradient flows into it
+  bool active = false;  // a gradient flows into it
   std::size_t stage = stage::once;
   Place place = Place::block;
   Place gradient = Place::block;
@@ -58,7 +58,7 @@ struct StepValue {
   // A part of a product's results, or what takes its place there: the product, and where in it.
   std::size_t product = none;
   std::size_t column = 0;
-  bool overwritten = false;  // of a product: by its gradient, in backward
+  bool overwritten = false;          // of a product: by its gradient, in backward
   std::size_t same_gradient = none;  // the value whose gradient is the same, and which holds it
 
   static constexpr std::size_t none = ~std::size_t{0};
@@ -80,14 +80,14 @@ struct StepOp {
   const detail::OpInfo<T>* info = nullptr;
   const void* op = nullptr;
   std::vector<std::size_t> in = {}, out = {};  // values
-  std::vector<ColumnRun> runs = {};       // of a move
-  std::optional<StepKernel> kernel = {};  // in place of the op's own, with its numbers
-  bool repeats = false;                   // one operand is one row for all,
-  bool swapped = false;                   // the first
+  std::vector<ColumnRun> runs = {};            // of a move
+  std::optional<StepKernel> kernel = {};       // in place of the op's own, with its numbers
+  bool repeats = false;                        // one operand is one row for all,
+  bool swapped = false;                        // the first
   T p = 0, q = 0;
-  std::vector<bool> reached = {};        // for each output: whether a gradient does
-  std::vector<Reach> reach = {};         // for each input, in backward
-  std::vector<bool> whole = {};          // of a move: whether it covers the input's columns, once each
+  std::vector<bool> reached = {};  // for each output: whether a gradient does
+  std::vector<Reach> reach = {};   // for each input, in backward
+  std::vector<bool> whole = {};    // of a move: whether it covers the input's columns, once each
   std::size_t stage = stage::once;
   bool runs_backward = false;
 };
@@ -106,8 +106,8 @@ struct StepBias {
 
 /// A sum of such products; terms whose operands do not depend on the state run before the loop.
 struct StepProduct {
-  std::size_t out;    // a value
-  std::size_t width;  // of the result
+  std::size_t out;                      // a value
+  std::size_t width;                    // of the result
   std::vector<std::size_t> parts = {};  // values that are neighbouring columns of it
   std::vector<StepTerm> early = {};
   std::vector<StepTerm> late = {};
@@ -147,24 +147,24 @@ class StepProgram {
   bool state_mask;
   std::vector<std::string> parameters;  // that the step uses
   std::vector<Shape> parameter_shapes;
-  std::vector<NamedValue> names;        // in the order of computation
+  std::vector<NamedValue> names;  // in the order of computation
 
   // The program. -----------------------------------------------------------------------------
   std::vector<StepValue> values;
   std::vector<StepOp<T>> ops;
   std::vector<StepProduct> products;
-  std::vector<std::size_t> next;  // the value of each state after the step
-  std::vector<bool> reached;      // for each value: whether a gradient reaches it
-  std::size_t x = 0;              // the value of x
-  bool x_in_ops = false;          // whether an op gives x a gradient
+  std::vector<std::size_t> next;    // the value of each state after the step
+  std::vector<bool> reached;        // for each value: whether a gradient reaches it
+  std::size_t x = 0;                // the value of x
+  bool x_in_ops = false;            // whether an op gives x a gradient
   std::vector<std::size_t> states;  // the values of the states before
   std::vector<std::size_t> moving;  // the values, and the gradients, whose place differs from step
   std::vector<std::size_t> moving_gradients;  // to step
   std::vector<std::size_t> within;            // those that are parts of a product's results
   std::vector<std::size_t> gradients_within;
-  std::vector<bool> covered;        // for each parameter: whether products give each row its
-                                    // gradient, once
-  bool before_has_parameters = false;  // whether ops before the loop use some
+  std::vector<bool> covered;              // for each parameter: whether products give each row its
+                                          // gradient, once
+  bool before_has_parameters = false;     // whether ops before the loop use some
   std::size_t stages = stage::first + 1;  // one past the last
 
   // Numbers for each row at each place, for values and for gradients.

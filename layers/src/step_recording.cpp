@@ -6,6 +6,7 @@
 #include <new>
 #include <span>
 
+#include "steps.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::layers {
@@ -65,15 +66,10 @@ StepRecording<T>::StepRecording(const CellShape& cell, const Equations<T>& equat
   const std::size_t n = cell.states.size();
   equations.step(StepWeights<T>(cell, *this), Variable<T>(state, x), std::span(before).first(n),
                  std::span(after).first(n));
-  for (std::size_t k = 0; k < n; ++k) {
+  for (std::size_t k = 0; k < n; ++k)
     if (&after[k].state(cell.name) != &state) state.throw_foreign(cell.name);
-    if (!(after[k].shape() == before[k].shape()))
-      throw ShapeError(cell.name, "step gives state '" + cell.states[k] + "' of shape " +
-                                      after[k].shape().str() + " after one of shape " +
-                                      before[k].shape().str() + "; it must keep the shape (B, " +
-                                      std::to_string(cell.state_size(k)) + ")");
-    next.push_back(after[k].index());
-  }
+  check_next<T>(cell, before, after);
+  for (std::size_t k = 0; k < n; ++k) next.push_back(after[k].index());
   this->input_mask = this->state_mask = {};
 }
 
@@ -122,9 +118,8 @@ Variable<T> StepRecording<T>::affine(const Variable<T>& x, std::string_view weig
                                      std::size_t rows) const {
   detail::TapeState<T>& state = tape->state();
   if (&x.state(cell_.name) != &state) state.throw_foreign(cell_.name);
-  const RecordedProduct product{place_of(weight),
-                                bias.empty() ? RecordedProduct::none : place_of(bias), first_row,
-                                rows};
+  const RecordedProduct product{
+      place_of(weight), bias.empty() ? RecordedProduct::none : place_of(bias), first_row, rows};
   const std::array<std::uint32_t, 1> inputs{x.index()};
   return {state, state.apply(product_info<T>, &product, inputs)};
 }

@@ -44,8 +44,9 @@ class WatchedWeights final : public ParameterSource<T> {
   [[nodiscard]] Variable<T> use(std::string_view name) const override {
     Parameter<T>* parameter = weights_.find(name);
     if (!parameter)
-      throw ArgumentError(name, "the step asks for this parameter now, and did not when the layer "
-                                "was made; a step must do the same each time");
+      throw ArgumentError(name,
+                          "the step asks for this parameter now, and did not when the layer "
+                          "was made; a step must do the same each time");
     return {tape_, tape_.watch(*parameter)};
   }
 
@@ -94,6 +95,17 @@ class Running {
   std::vector<Variable<T>> at_;  // (B, 1): 1 or 0; empty handles where all sequences run
 };
 
+/// Throws ShapeError when a state after a step has another shape than before it.
+template <class T>
+void check_next(const CellShape& cell, std::span<const Variable<T>> before,
+                std::span<const Variable<T>> after) {
+  for (std::size_t k = 0; k < cell.states.size(); ++k)
+    if (!(after[k].shape() == before[k].shape()))
+      throw ShapeError(cell.name, "step gives state '" + cell.states[k] + "' of shape " +
+                                      after[k].shape().str() + " after one of shape " +
+                                      before[k].shape().str() + "; it must keep the shape");
+}
+
 template <class T>
 Scope<T> step_scope(detail::TapeState<T>& tape, std::size_t t) {
   return {tape, "step", ScopeKind::step, static_cast<std::int64_t>(t)};
@@ -116,6 +128,7 @@ void run_steps(detail::TapeState<T>& tape, const CellShape& cell, const Equation
     const Scope<T> scope = step_scope(tape, t);
     equations.step(weights, sequence[t], std::span<const Variable<T>>(state).first(states),
                    std::span(next).first(states));
+    check_next<T>(cell, state, next);
     for (std::size_t k = 0; k < states; ++k) state[k] = running.pick(t, next[k], state[k]);
     sequence[t] = state[0];
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The elementwise ops that most cells are made of, forward and backward, compiled for each
-// architecture: what a step's program calls in place of the ops' own kernels. Each means what the op
-// of that name does, number by number.
+// architecture: what a step's program calls in place of the ops' own kernels. Each means what the
+// op of that name does, number by number.
 #pragma once
 
 #include <array>

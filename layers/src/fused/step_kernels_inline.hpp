@@ -51,9 +51,8 @@ struct StepKernelsFor {
 
   template <class F>
   static void unary(const StepForward<T>& s, const F& f) {
-    for_each(s.rows, s.width, has_gaps(s), [&](std::size_t row, const auto& at) {
-      put(s.y, row, at, f(load(s.a, row, at)));
-    });
+    for_each(s.rows, s.width, has_gaps(s),
+             [&](std::size_t row, const auto& at) { put(s.y, row, at, f(load(s.a, row, at))); });
   }
   template <class F>
   static void binary(const StepForward<T>& s, const F& f) {
@@ -106,13 +105,12 @@ struct StepKernelsFor {
     unary_back(s, [](const Batch& g, const Batch& y) { return g * (y * (one() - y)); });
   }
   static void relu_back(const StepBackward<T>& s) {
-    unary_back(s, [](const Batch& g, const Batch& y) {
-      return xsimd::select(y > zero(), g, zero());
-    });
+    unary_back(s,
+               [](const Batch& g, const Batch& y) { return xsimd::select(y > zero(), g, zero()); });
   }
 
-  /// Calls `f` with what becomes of a gradient: 0 for none, 1 that it is stored, 2 that it is added.
-  /// The number is a constant, so that loops have no branches.
+  /// Calls `f` with what becomes of a gradient: 0 for none, 1 that it is stored, 2 that it is
+  /// added. The number is a constant, so that loops have no branches.
   template <class F>
   static void with_fate(const StepRows<T>& d, bool adds, const F& f) {
     if (!d.data) return f(std::integral_constant<int, 0>{});
@@ -209,8 +207,7 @@ struct StepKernelsFor {
       const T spread =
           sum_of(n, [&](const auto& at) { return (at.load(x) - centre) * at.load(y); });
       const Batch scale(squares > 0 ? squares / spread : T(1) / root(s.forward.p));
-      const Batch along(
-          sum_of(n, [=](const auto& at) { return at.load(g) * at.load(y); }) / T(n));
+      const Batch along(sum_of(n, [=](const auto& at) { return at.load(g) * at.load(y); }) / T(n));
       detail::for_each_batch<Batch>(n, [&](const auto& at) {
         put(s.d_a, row, at, s.adds_a, scale * (at.load(g) - mean - at.load(y) * along));
       });

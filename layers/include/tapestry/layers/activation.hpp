@@ -23,8 +23,8 @@ class ActivationFunction {
 
   template <class F>
   requires std::is_invocable_r_v<Variable<float>, F&, const Variable<float>&> ||
-      std::is_invocable_r_v<Variable<double>, F&, const Variable<double>&>
-  ActivationFunction(F function)  // NOLINT: so will a lambda
+      std::is_invocable_r_v<Variable<double>, F&, const Variable<double>&> ActivationFunction(
+          F function)  // NOLINT: so will a lambda
       : functions_(new Functions) {
     if constexpr (std::is_invocable_r_v<Variable<float>, F&, const Variable<float>&>)
       functions_->single = function;

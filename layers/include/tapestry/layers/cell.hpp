@@ -43,12 +43,12 @@ inline constexpr std::size_t most_states = 4;
 
 /// What the parameters of a cell follow from, besides the number of its inputs and its equations.
 struct CellShape {
-  std::string name = {};            ///< for messages and scopes: "lstm"
+  std::string name = {};                 ///< for messages and scopes: "lstm"
   std::vector<std::string> gates = {};   ///< in the order of the weights' rows
   std::vector<std::string> states = {};  ///< the first is the output
-  std::size_t hidden_size = 0;      ///< H
-  std::size_t proj_size = 0;        ///< P; 0: no projection
-  std::size_t norm_gates = 1;       ///< neighbouring gates that one layer norm spans
+  std::size_t hidden_size = 0;           ///< H
+  std::size_t proj_size = 0;             ///< P; 0: no projection
+  std::size_t norm_gates = 1;            ///< neighbouring gates that one layer norm spans
   bool bias = true;
   bool layer_norm = false;
   bool learned_initial_state = false;

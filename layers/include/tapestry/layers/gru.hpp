@@ -59,7 +59,7 @@ struct GRU {
   auto step(const auto& w, const auto& x, const auto& state) const {
     const auto& [h] = state;
     const auto from_x = split(w.input(x), 3, -1);
-    const auto from_h = reset_after ? split(w.hidden(h), 3, -1)            // r z n
+    const auto from_h = reset_after ? split(w.hidden(h), 3, -1)             // r z n
                                     : split(w.hidden(h, "r", "z"), 2, -1);  // r z
     const auto r = recurrent_activation(from_x[0] + from_h[0]).named("r");
     const auto z = recurrent_activation(from_x[1] + from_h[1]).named("z");

@@ -49,16 +49,11 @@ struct RecurrentOptions {
 
   /// The common part of a layer's own options.
   static RecurrentOptions of(const auto& o) {
-    return {o.input_size,
-            o.hidden_size,
-            o.num_layers,
-            o.bias,
-            o.batch_first,
-            o.dropout,
-            o.bidirectional,
-            o.variational_dropout,
-            o.layer_norm,
-            o.learned_initial_state};
+    return {o.input_size,    o.hidden_size,
+            o.num_layers,    o.bias,
+            o.batch_first,   o.dropout,
+            o.bidirectional, o.variational_dropout,
+            o.layer_norm,    o.learned_initial_state};
   }
 };
 
@@ -202,8 +197,7 @@ class Recurrent : public RecurrentLayer<T> {
 
   /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], there is dropout
   /// between layers and only one of them, or an option of the cell's own does not fit.
-  explicit Recurrent(const Options& options)
-      : Recurrent(options, make_cell<Cell>(options)) {}
+  explicit Recurrent(const Options& options) : Recurrent(options, make_cell<Cell>(options)) {}
 
   /// The same with a cell that has members of its own.
   Recurrent(const Options& options, Cell cell)
@@ -214,8 +208,8 @@ class Recurrent : public RecurrentLayer<T> {
       if (options.forget_bias) this->set_gate_bias("f", *options.forget_bias);
   }
 
-  /// x (T, B, I), or (B, T, I) with `batch_first`, from a state of zeros, or the learned one. Throws
-  /// ShapeError for another shape.
+  /// x (T, B, I), or (B, T, I) with `batch_first`, from a state of zeros, or the learned one.
+  /// Throws ShapeError for another shape.
   Result operator()(const Variable<T>& x) { return from_zeros(x, nullptr); }
 
   /// From a carried state, through which no gradient flows; an empty one is none. The reverse

@@ -139,8 +139,8 @@ struct PartsState {
 
 /// The state of a cell with n states.
 template <class T, std::size_t n>
-using StateOf = std::conditional_t<
-    n == 1, HiddenState<T>, std::conditional_t<n == 2, CellState<T>, PartsState<T, n>>>;
+using StateOf = std::conditional_t<n == 1, HiddenState<T>,
+                                   std::conditional_t<n == 2, CellState<T>, PartsState<T, n>>>;
 
 /// The number of steps of each sequence of a batch, in any order; 0 is a sequence without steps.
 using Lengths = std::vector<std::size_t>;
@@ -183,13 +183,13 @@ class Recurrence {
 
   /// The values that a layer (0 to L - 1) computed in each step: (T, B, H), zeros past the end of a
   /// sequence. Names are those in the cell's equations: "h" for an RNN; "i", "f", "g", "o", "c",
-  /// "h" for an LSTM; "r", "z", "n", "h" for a GRU. Without a layer all that there are: (T, B, H) of
-  /// a single one, (L·D, T, B, H) of a stack, at l·D + direction. They are read from the tape; those within a
-  /// fused op are computed again from what it recorded, so that nothing is stored for it: that
-  /// takes a call that was recorded, or a tape in primitive mode. ArgumentError, with the names
-  /// there are, for another name, without steps or record; IndexError for another layer or
-  /// direction; StaleVariable when the tape has been cleared since; GradientError when a parameter
-  /// has changed since a fused call.
+  /// "h" for an LSTM; "r", "z", "n", "h" for a GRU. Without a layer all that there are: (T, B, H)
+  /// of a single one, (L·D, T, B, H) of a stack, at l·D + direction. They are read from the tape;
+  /// those within a fused op are computed again from what it recorded, so that nothing is stored
+  /// for it: that takes a call that was recorded, or a tape in primitive mode. ArgumentError, with
+  /// the names there are, for another name, without steps or record; IndexError for another layer
+  /// or direction; StaleVariable when the tape has been cleared since; GradientError when a
+  /// parameter has changed since a fused call.
   [[nodiscard]] Array<T> gate(std::string_view name) const { return record_.gate(name); }
   [[nodiscard]] Array<T> gate(std::string_view name, std::size_t layer,
                               Direction direction = Direction::forward) const {
