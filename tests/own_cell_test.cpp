@@ -312,8 +312,10 @@ BOOST_AUTO_TEST_CASE(say_what_is_wrong) {
                         ArgumentError, says("[odd] there is no gate 'q'; there are: h"));
   Recurrent<Odd, double> wide(options, Odd{Odd::Kind::wide});
   Tape<double> tape;
-  BOOST_CHECK_EXCEPTION((void)wide(tape.constant(sample<double>({3, 2, 2}))), ShapeError,
-                        says("[odd] step gives state 'h'"));
+  BOOST_CHECK_EXCEPTION(
+      (void)wide(tape.constant(sample<double>({3, 2, 2}))), ShapeError,
+      says("[odd] step gives state 'h' of shape (2, 6) after one of shape (2, 3); it must "
+           "keep the shape (in odd)"));
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(allocate_nothing_in_a_steady_step, Cell, Cells) {
