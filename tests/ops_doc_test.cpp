@@ -53,7 +53,8 @@ each to it. Inputs that a layer does not have, biases or a given state, are left
 
 /// Those are not among the functions of a variable, which the table of cases covers.
 bool is_of_the_layers(const OpDescription& op) {
-  return op.fused && (op.name == "linear" || op.name.ends_with("_sequence"));
+  return op.fused &&
+         (op.name == "linear" || op.name == "standardise" || op.name.ends_with("_sequence"));
 }
 
 std::string escaped(const std::string& text) {

@@ -39,6 +39,13 @@ void check_options(const std::string& kind, const RecurrentOptions& options) {
   check_rate(kind, "variational_dropout.state", options.variational_dropout.state);
 }
 
+/// Throws ShapeError when a parameter could not be stored.
+void check_cell(const CellShape& cell, std::size_t input_size) {
+  const std::size_t rows = cell.gates.size() * cell.hidden_size;
+  tapestry::detail::check_size(cell.name, {rows, input_size});
+  tapestry::detail::check_size(cell.name, {rows, cell.state_size()});
+}
+
 template <class T>
 void check_state(const CellShape& cell, const Variable<T>& x, std::span<const Variable<T>> state,
                  Shape expected) {
@@ -279,6 +286,7 @@ RecurrentLayer<T>::RecurrentLayer(CellShape cell, std::shared_ptr<const Equation
   const std::size_t above = directions() * cell_.state_size();
   tapestry::detail::check_size(cell_.name, {places, cell_.gates.size() * cell_.hidden_size,
                                             std::max(options.input_size, above)});
+  check_cell(cell_, std::max(options.input_size, above));
   const VariationalDropout& rates = options.variational_dropout;
   const auto record = [&](std::size_t inputs, bool masks) {
     return std::make_shared<StepProgram<T>>(cell_, equations_, inputs, masks && rates.input > 0,
@@ -344,6 +352,7 @@ StepLayer<T>::StepLayer(CellShape cell, std::shared_ptr<const Equations<T>> equa
       input_size_(input_size) {
   check_size(cell_.name, "input_size", input_size);
   check_size(cell_.name, "hidden_size", cell_.hidden_size);
+  check_cell(cell_, input_size);
   weights_ =
       make_weights<T>(StepProgram<T>(cell_, equations_, input_size, false, false), input_size, "");
 }

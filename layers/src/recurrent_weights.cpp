@@ -26,8 +26,6 @@ RecurrentWeights<T> make_weights(const StepProgram<T>& program, std::size_t inpu
                                  const std::string& suffix) {
   const CellShape& o = program.cell;
   const std::size_t rows = o.gates.size() * o.hidden_size;
-  tapestry::detail::check_size(o.name, {rows, input_size});
-  tapestry::detail::check_size(o.name, {rows, o.state_size()});
   const double bound = 1 / std::sqrt(static_cast<double>(o.hidden_size));
   std::vector<std::string> asked = program.parameters;
   if (!program.is_recorded()) asked = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <span>
+#include <type_traits>
 #include <vector>
 
 #include "step_program.hpp"
@@ -19,23 +21,32 @@ struct RowsAt {
   std::size_t stride = 0;
 };
 
-/// The state of one thread's work. It is kept from call to call for its capacity.
+/// Memory of the tape for `count` objects that need no destructor.
+template <class X, class T>
+std::span<X> room_for(std::size_t count, Memory<T>& memory) {
+  static_assert(std::is_trivially_destructible_v<X> && alignof(X) <= alignof(std::max_align_t));
+  auto* place =
+      reinterpret_cast<X*>(memory.temporary((count * sizeof(X) + sizeof(T) - 1) / sizeof(T)));
+  std::uninitialized_value_construct_n(place, count);
+  return {place, count};
+}
+
+/// The state of one thread's work.
 template <class T>
 class RowBlocks {
  public:
-  std::vector<RowsAt<T>> values;  // of the rows at work in this step
-  std::vector<RowsAt<T>> gradients;
+  std::span<RowsAt<T>> values;  // of the rows at work in this step
+  std::span<RowsAt<T>> gradients;
+  T* memory;  // of the blocks at work
 
-  T* memory = nullptr;  // of the blocks at work
-
-  void start(const StepProgram<T>& program, T* block_memory) {
-    program_ = &program;
-    memory = block_memory;
-    values.assign(program.values.size(), {});
-    gradients.assign(program.values.size(), {});
-    shapes_.clear();
-    for (const StepValue& value : program.values) shapes_.push_back(value.shape);
-    rows_ = 0;
+  RowBlocks(const StepProgram<T>& program, T* block_memory, Memory<T>& of_tape)
+      : values(room_for<RowsAt<T>>(program.values.size(), of_tape)),
+        gradients(room_for<RowsAt<T>>(program.values.size(), of_tape)),
+        memory(block_memory),
+        program_(&program),
+        shapes_(room_for<Shape>(program.values.size(), of_tape)),
+        ins_(room_for<In<T>>(program.most_inputs, of_tape)) {
+    for (std::size_t v = 0; v < shapes_.size(); ++v) shapes_[v] = program.values[v].shape;
   }
 
   void forward(std::size_t stage, std::size_t first, std::size_t rows) {
@@ -47,13 +58,12 @@ class RowBlocks {
         continue;
       }
       if (op.kernel) {
-        (*kernels_.forward[static_cast<std::size_t>(*op.kernel)])(call_of(op));
+        (*kernels_->forward[static_cast<std::size_t>(*op.kernel)])(call_of(op));
         continue;
       }
-      ins_.clear();
-      for (const std::size_t v : op.in) ins_.push_back(value(v));
+      for (std::size_t i = 0; i < op.in.size(); ++i) ins_[i] = value(op.in[i]);
       const Out<T> out{at(values, op.out[0]), &shapes_[op.out[0]]};
-      op.info->forward(op.op, ins_, {&out, 1});
+      op.info->forward(op.op, ins_.first(op.in.size()), {&out, 1});
     }
   }
 
@@ -124,12 +134,12 @@ class RowBlocks {
     const auto adds = [&](std::size_t i) {
       return i < op.in.size() && op.reach[i] == Reach::later;
     };
-    (*kernels_.backward[static_cast<std::size_t>(*op.kernel)])(
+    (*kernels_->backward[static_cast<std::size_t>(*op.kernel)])(
         {call_of(op), rows(gradients, op.out[0]), wanted(a), adds(a), wanted(b), adds(b)});
   }
 
   /// The rows of a value at work, or its gradient's. Those of a block stand without gaps.
-  [[nodiscard]] StepRows<T> rows(const std::vector<RowsAt<T>>& of, std::size_t v) const {
+  [[nodiscard]] StepRows<T> rows(std::span<const RowsAt<T>> of, std::size_t v) const {
     const bool in_block = of[v].stride == 0 && program_->values[v].has_rows;
     return {at(of, v), in_block ? program_->values[v].width : of[v].stride};
   }
@@ -142,7 +152,7 @@ class RowBlocks {
       if (program_->values[v].has_rows) shapes_[v][0] = rows;
   }
 
-  [[nodiscard]] T* at(const std::vector<RowsAt<T>>& of, std::size_t v) const {
+  [[nodiscard]] T* at(std::span<const RowsAt<T>> of, std::size_t v) const {
     return of[v].data + first_ * of[v].stride;
   }
   [[nodiscard]] In<T> value(std::size_t v) const { return {at(values, v), &shapes_[v]}; }
@@ -184,12 +194,12 @@ class RowBlocks {
     }
   }
 
-  const StepProgram<T>* program_ = nullptr;
-  const StepKernels<T>& kernels_ = step_kernels<T>();
-  std::vector<Shape> shapes_;
+  const StepProgram<T>* program_;
+  const StepKernels<T>* kernels_ = &step_kernels<T>();
+  std::span<Shape> shapes_;
   std::size_t rows_ = 0;
   std::size_t first_ = 0;
-  std::vector<In<T>> ins_;
+  std::span<In<T>> ins_;
 };
 
 }  // namespace tapestry::layers

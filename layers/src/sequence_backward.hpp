@@ -86,7 +86,7 @@ class SequenceBackward : private SequenceBase<T> {
 
   [[nodiscard]] const T* weight(const StepTerm& term) const {
     const std::size_t width = p.values[term.operand].width;
-    return this->scratch.parameters[term.weight].data + term.first_row * width;
+    return this->parameters[term.weight].data + term.first_row * width;
   }
 
   /// The gradients with respect to a value or product, of all rows.
@@ -97,11 +97,11 @@ class SequenceBackward : private SequenceBase<T> {
   [[nodiscard]] T* d_of(const StepProduct& product) const { return d_of(p.values[product.out]); }
 
   void pack() {
-    this->scratch.packed.clear();
+    std::size_t number = 0;
     for (const StepProduct& product : p.products)
       for (const StepTerm& term : product.late)
-        this->scratch.packed.emplace_back(false, p.values[term.operand].width, product.width,
-                                          weight(term), rows, this->memory);
+        this->packed[number++].emplace(false, p.values[term.operand].width, product.width,
+                                       weight(term), rows, this->memory);
   }
 
   /// Sets where the gradients are, as `set_values` does for the values.
@@ -202,8 +202,8 @@ class SequenceBackward : private SequenceBase<T> {
       const bool is_state = p.values[term.operand].source == StepSource::state;
       if (term.reach == Reach::none || (is_state && skip_state)) continue;
       const RowsAt<T>& d = blocks.gradients[product.out];
-      this->scratch.packed[packed](count, d.data, d.stride, blocks.gradients[term.operand].data,
-                                   term.reach == Reach::later);
+      (*this->packed[packed])(count, d.data, d.stride, blocks.gradients[term.operand].data,
+                              term.reach == Reach::later);
     }
   }
 
@@ -249,8 +249,7 @@ class SequenceBackward : private SequenceBase<T> {
     const std::size_t blocks = (this->batch + p.block_rows - 1) / p.block_rows;
     for (std::size_t block = 1; block <= blocks; ++block)
       for (std::size_t i = 0; i < width; ++i) d_once_[i] += d_once_[block * width + i];
-    RowBlocks<T>& work = this->scratch.blocks;
-    work.start(p, this->once);
+    RowBlocks<T> work(p, this->once, this->memory);
     this->set_fixed_values(work, 0);
     for (std::size_t v = 0; v < p.values.size(); ++v)
       if (p.values[v].gradient == Place::once)

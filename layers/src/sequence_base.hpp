@@ -7,7 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <vector>
+#include <span>
 
 #include "fused/one_hot.hpp"
 #include "row_blocks.hpp"
@@ -62,20 +62,6 @@ struct SequenceInputs {
   [[nodiscard]] std::size_t parameter(std::size_t k) const { return 1 + masks + states + k; }
 };
 
-/// What is kept from call to call on a thread, for its capacity.
-template <class T>
-struct SequenceScratch {
-  std::vector<In<T>> parameters;
-  std::vector<const T*> biases;          // of the products without early terms; else null
-  std::vector<PackedProduct<T>> packed;  // of the late terms, product by product
-  RowBlocks<T> blocks;
-
-  static SequenceScratch& of_thread() {
-    thread_local SequenceScratch scratch;
-    return scratch;
-  }
-};
-
 template <class T>
 class SequenceBase {
  public:
@@ -96,7 +82,8 @@ class SequenceBase {
         batch(schedule.batch()),
         inputs{program.masks(), initial ? program.states.size() : 0},
         memory(memory),
-        scratch(SequenceScratch<T>::of_thread()) {}
+        parameters(room_for<In<T>>(program.parameters.size(), memory)),
+        packed(room_for<std::optional<PackedProduct<T>>>(program.late_terms, memory)) {}
 
   /// `input(i)` is input i as an In; `kept` memory as counted above; `y` the output, read or
   /// written only if all sequences are full.
@@ -114,9 +101,8 @@ class SequenceBase {
         initial[k] = zeros;
       }
     }
-    scratch.parameters.clear();
     for (std::size_t k = 0; k < p.parameters.size(); ++k)
-      scratch.parameters.push_back(input(inputs.parameter(k)));
+      parameters[k] = input(inputs.parameter(k));
     all = kept;
     T* end = kept + rows * (p.kept_width - p.cell.state_size());
     output = s.full() ? y : end;
@@ -162,7 +148,7 @@ class SequenceBase {
       if (value.place == Place::step) at = rows_from(step + value.offset * batch, first, value);
       if (value.source == StepSource::mask) at = rows_from(masks[value.number], first, value);
       if (value.source == StepSource::parameter)
-        at = {const_cast<T*>(scratch.parameters[value.number].data), 0};
+        at = {const_cast<T*>(parameters[value.number].data), 0};
       if (value.source == StepSource::constant) at = {const_cast<T*>(p.constant(value)), 0};
     }
   }
@@ -183,7 +169,7 @@ class SequenceBase {
     for (const std::size_t v : p.within) blocks.values[v] = part_of(blocks.values, p.values[v]);
   }
   /// Where a part of a product is, by where the product is.
-  static RowsAt<T> part_of(const std::vector<RowsAt<T>>& of, const StepValue& part) {
+  static RowsAt<T> part_of(std::span<const RowsAt<T>> of, const StepValue& part) {
     const RowsAt<T>& whole = of[part.product];
     return {whole.data + part.column, whole.stride};
   }
@@ -212,8 +198,7 @@ class SequenceBase {
 
   void run_once() {
     if (p.once_width == 0) return;
-    RowBlocks<T>& blocks = scratch.blocks;
-    blocks.start(p, nullptr);
+    RowBlocks<T> blocks(p, once, memory);
     set_fixed_values(blocks, 0);
     blocks.forward(stage::once, 0, 1);
   }
@@ -227,9 +212,12 @@ class SequenceBase {
         work, std::max<std::size_t>(1, (batch + p.block_rows - 1) / p.block_rows));
     const std::size_t each = std::max<std::size_t>(1, width * p.block_rows);
     T* block_memory = memory.temporary(parts * each);
+    const std::span<std::optional<RowBlocks<T>>> workers =
+        room_for<std::optional<RowBlocks<T>>>(parts, memory);
+    for (std::size_t part = 0; part < parts; ++part)
+      workers[part].emplace(p, block_memory + part * each, memory);
     detail::parallel(parts, [&](std::size_t part) {
-      RowBlocks<T>& blocks = SequenceScratch<T>::of_thread().blocks;
-      blocks.start(p, block_memory + part * each);
+      RowBlocks<T>& blocks = *workers[part];
       const detail::Range range = detail::part_of(batch, parts, part, p.block_rows);
       set_fixed_values(blocks, range.first);
       body(range, blocks);
@@ -253,7 +241,8 @@ class SequenceBase {
   std::size_t batch;
   SequenceInputs inputs;
   Memory<T>& memory;
-  SequenceScratch<T>& scratch;
+  std::span<In<T>> parameters;
+  std::span<std::optional<PackedProduct<T>>> packed;  // of the late terms, product by product
 
   const T* x = nullptr;                         // (rows, I)
   std::array<const T*, 2> masks{};              // (B, *)

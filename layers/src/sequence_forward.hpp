@@ -26,7 +26,7 @@ class SequenceForward : private SequenceBase<T> {
     this->step = this->memory.temporary(this->batch * p.step_width);
     this->run_once();
     run_before();
-    this->scratch.biases.clear();
+    biases_ = room_for<const T*>(p.products.size(), this->memory);
     for (const StepProduct& product : p.products) multiply_early(product);
     pack();
     for (std::size_t k = 0; k < p.states.size(); ++k) last_[k] = y[1 + k].data;
@@ -53,7 +53,7 @@ class SequenceForward : private SequenceBase<T> {
 
   [[nodiscard]] const T* weight(const StepTerm& term) const {
     const std::size_t width = p.values[term.operand].width;
-    return this->scratch.parameters[term.weight].data + term.first_row * width;
+    return this->parameters[term.weight].data + term.first_row * width;
   }
 
   /// Where the results of a product are, all rows or those of a step.
@@ -76,7 +76,7 @@ class SequenceForward : private SequenceBase<T> {
     T* sum = this->memory.temporary(product.width);
     std::fill_n(sum, product.width, T{0});
     for (const StepBias& bias : product.biases) {
-      const T* from = this->scratch.parameters[bias.parameter].data + bias.first_row;
+      const T* from = this->parameters[bias.parameter].data + bias.first_row;
       for (std::size_t i = 0; i < product.width; ++i) sum[i] += from[i];
     }
     return sum;
@@ -86,10 +86,9 @@ class SequenceForward : private SequenceBase<T> {
   void multiply_early(const StepProduct& product) {
     const T* bias = bias_of(product);
     if (product.early.empty()) {
-      this->scratch.biases.push_back(bias);
+      biases_[number_of(product)] = bias;
       return;
     }
-    this->scratch.biases.push_back(nullptr);
     bool accumulate = false;
     for (const StepTerm& term : product.early) {
       multiply_all(product, term, result(product), accumulate, accumulate ? nullptr : bias);
@@ -120,11 +119,11 @@ class SequenceForward : private SequenceBase<T> {
   }
 
   void pack() {
-    this->scratch.packed.clear();
+    std::size_t number = 0;
     for (const StepProduct& product : p.products)
       for (const StepTerm& term : product.late)
-        this->scratch.packed.emplace_back(true, p.values[term.operand].width, product.width,
-                                          weight(term), rows, this->memory);
+        this->packed[number++].emplace(true, p.values[term.operand].width, product.width,
+                                       weight(term), rows, this->memory);
   }
 
   void run_steps(const detail::Range& part, RowBlocks<T>& blocks) {
@@ -156,7 +155,7 @@ class SequenceForward : private SequenceBase<T> {
                      const RowBlocks<T>& blocks, bool no_state) const {
     const RowsAt<T>& to = blocks.values[product.out];
     bool accumulate = !product.early.empty();
-    const T* bias = this->scratch.biases[static_cast<std::size_t>(&product - p.products.data())];
+    const T* bias = biases_[number_of(product)];
     if (!accumulate && bias) {
       for (std::size_t row = 0; row < count; ++row)
         std::copy_n(bias, product.width, to.data + row * product.width);
@@ -169,7 +168,7 @@ class SequenceForward : private SequenceBase<T> {
         if (!accumulate) std::fill_n(to.data, count * product.width, T{0});
       } else {
         const RowsAt<T>& from = blocks.values[term.operand];
-        this->scratch.packed[packed](count, from.data, from.stride, to.data, accumulate);
+        (*this->packed[packed])(count, from.data, from.stride, to.data, accumulate);
       }
       accumulate = true;
     }
@@ -209,7 +208,12 @@ class SequenceForward : private SequenceBase<T> {
     });
   }
 
+  [[nodiscard]] std::size_t number_of(const StepProduct& product) const {
+    return static_cast<std::size_t>(&product - p.products.data());
+  }
+
   std::array<T*, most_states> last_{};  // (B, *), in the order of the batch
+  std::span<const T*> biases_;          // of the products without early terms; else null
 };
 
 }  // namespace tapestry::layers

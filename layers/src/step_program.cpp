@@ -285,6 +285,7 @@ class Compiler {
       join_products();
     }
     group_products();
+    join_rows();
     add_next_states();
     find_stages();
     find_reach();
@@ -466,6 +467,34 @@ class Compiler {
     p_.products = std::move(groups);
   }
 
+  /// (v + r) + s for rows r and s that are the same for all sequences is v + (r + s), whose rows
+  /// are added once: layer norm and biases.
+  void join_rows() {
+    for (std::size_t k = 0; k < p_.ops.size(); ++k) {
+      if (!adds_row(p_.ops[k]) || uses_of(p_.ops[k].out[0]) != 1) continue;
+      const std::size_t sum = p_.ops[k].out[0];
+      const auto later = std::ranges::find_if(p_.ops, [&](const StepOp<T>& op) {
+        return adds_row(op) && op.in[op.swapped ? 1 : 0] == sum;
+      });
+      if (later == p_.ops.end() || later->repeats != p_.ops[k].repeats) continue;
+      std::size_t& row = later->in[later->swapped ? 0 : 1];
+      StepOp<T>& first = p_.ops[k];
+      const std::size_t first_row = first.in[first.swapped ? 0 : 1];
+      if (!(p_.values[row].shape == p_.values[first_row].shape)) continue;
+      later->in[later->swapped ? 1 : 0] = first.in[first.swapped ? 1 : 0];
+      StepValue both = p_.values[row];
+      both.source = StepSource::op;
+      first = StepOp<T>{.info = first.info, .op = first.op, .in = {first_row, row}};
+      first.out = {p_.values.size()};
+      row = p_.values.size();
+      p_.values.push_back(both);
+    }
+  }
+
+  [[nodiscard]] static bool adds_row(const StepOp<T>& op) {
+    return op.kernel == StepKernel::add && op.repeats;
+  }
+
   [[nodiscard]] bool is_read_by_kernels(std::size_t value) const {
     std::size_t uses = 0;
     for (const StepOp<T>& op : p_.ops)
@@ -525,8 +554,10 @@ class Compiler {
     std::ranges::stable_sort(p_.ops, {}, &StepOp<T>::stage);
     std::ranges::stable_sort(p_.products, {}, &StepProduct::stage);
     for (const StepOp<T>& op : p_.ops) p_.stages = std::max(p_.stages, op.stage + 1);
-    for (const StepProduct& product : p_.products)
+    for (const StepProduct& product : p_.products) {
       p_.stages = std::max(p_.stages, product.stage + 1);
+      p_.late_terms += product.late.size();
+    }
     for (const std::size_t v : p_.next)
       if (p_.values[v].stage < stage::first) move_into_loop(v);
   }
@@ -813,6 +844,7 @@ class Compiler {
       if (value.gradient == Place::once)
         put(value.gradient_offset, p_.once_gradient_width, value.width);
     put(p_.values[p_.next[0]].offset, p_.kept_width, p_.values[p_.next[0]].width);
+    for (const StepOp<T>& op : p_.ops) p_.most_inputs = std::max(p_.most_inputs, op.in.size());
     for (const StepOp<T>& op : p_.ops)
       for (const std::size_t v : op.out)
         if (op.stage != stage::once) widest = std::max(widest, p_.values[v].width);
@@ -888,9 +920,12 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
       input_size(inputs),
       input_mask(masks_input),
       state_mask(masks_state) {
+  const std::string reason = equations->why_not_fused();
+  const auto other = reason.empty() ? nullptr : equations->recordable();
+  const Equations<T>& step = other ? *other : *equations;
   try {
     const auto record = [&](std::size_t batch) {
-      return StepRecording<T>(cell, *equations, batch, input_size, input_mask, state_mask);
+      return StepRecording<T>(cell, step, batch, input_size, input_mask, state_mask);
     };
     Recorded<T> recorded{record(recorded_batch), {}};
     for (const auto& [name, entry] : recorded.r.parameters) {
@@ -898,13 +933,16 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
       parameter_shapes.push_back(recorded.r.shape_of(name, input_size));
     }
     names = find_names(recorded.tape());
+    if (!(obstacle_ = reason).empty()) return;
     recorded.values = find_values(recorded.r, record(recorded_batch + 1));
     Compiler<T>(*this, recorded).compile();
     tape_ = std::move(recorded.r.tape);
   } catch (const Obstacle& found) {
     obstacle_ = found.text;
-  } catch (const ArgumentError&) {  // an unknown gate
-    throw;
+  } catch (const ArgumentError& error) {
+    if (std::string_view(error.what()).starts_with("[" + cell.name + "]")) throw;  // unknown gate
+    obstacle_ = error.what();
+    recorded_ = false;
   } catch (const Error& error) {  // of a step that needs the model around it
     obstacle_ = error.what();
     recorded_ = false;

@@ -167,6 +167,7 @@ class StepProgram {
                                           // gradient, once
   bool before_has_parameters = false;     // whether ops before the loop use some
   std::size_t stages = stage::first + 1;  // one past the last
+  std::size_t late_terms = 0;             // of all products
 
   // Numbers for each row at each place, for values and for gradients.
   std::size_t kept_width = 0;  // the first state after the step comes last
@@ -178,7 +179,8 @@ class StepProgram {
   std::size_t step_gradient_width = 0;
   std::size_t block_gradient_width = 0;
   std::size_t once_gradient_width = 0;
-  std::size_t block_rows = 1;  // rows of a block
+  std::size_t block_rows = 1;   // rows of a block
+  std::size_t most_inputs = 1;  // of an op
 
   [[nodiscard]] bool has_ops(std::size_t stage) const {
     return std::ranges::any_of(ops, [=](const auto& op) { return op.stage == stage; });

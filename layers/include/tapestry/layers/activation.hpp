@@ -51,6 +51,11 @@ class ActivationFunction {
     return functions_ ? std::nullopt : std::optional(name_);
   }
 
+  /// Why a step that uses it cannot be recorded ahead; empty for those that go by name.
+  [[nodiscard]] std::string why_not_fused() const {
+    return functions_ ? "an activation that is a function may do something else at each call" : "";
+  }
+
   /// Throws ArgumentError when it is a function and empty, or does not take variables of type T.
   template <class T>
   void check(const std::string& op, const char* option) const;

@@ -18,7 +18,8 @@
 //   layers::Recurrent<MinimalGatedUnit> mgu({.input_size = 3, .hidden_size = 4});
 //
 // `step` returns the next states in the order of `states`; the first is the output of the layer. It
-// must do the same ops each time. Parameters follow from what it asks `w` for.
+// must do the same ops each time; a cell that does not says so by a member `std::string
+// why_not_fused() const`. Parameters follow from what it asks `w` for.
 //
 // Letters: B sequences in the batch, I input features, H hidden units, P the width of the first
 // state (H without a projection), G gates.
@@ -151,6 +152,10 @@ class Equations {
   /// The states after x (B, I) came to `state`, as many as there are states.
   virtual void step(const StepWeights<T>& w, const Variable<T>& x,
                     std::span<const Variable<T>> state, std::span<Variable<T>> next) const = 0;
+  /// Why the step must not be recorded, for people; empty if it may be.
+  [[nodiscard]] virtual std::string why_not_fused() const { return {}; }
+  /// Equations that ask for the same parameters and can be recorded; null for these themselves.
+  [[nodiscard]] virtual std::shared_ptr<const Equations> recordable() const { return nullptr; }
 };
 
 template <class Cell, class T>
@@ -169,6 +174,19 @@ class EquationsOf final : public Equations<T> {
     static_assert(std::tuple_size_v<std::remove_const_t<decltype(after)>> == states,
                   "step returns a std::array with one variable for each of the cell's states");
     for (std::size_t k = 0; k < states; ++k) next[k] = after[k];
+  }
+
+  [[nodiscard]] std::string why_not_fused() const override {
+    if constexpr (requires { cell_.why_not_fused(); })
+      return cell_.why_not_fused();
+    else
+      return {};
+  }
+  [[nodiscard]] std::shared_ptr<const Equations<T>> recordable() const override {
+    if constexpr (requires { cell_.recordable(); })
+      return std::make_shared<EquationsOf>(cell_.recordable());
+    else
+      return nullptr;
   }
 
  private:

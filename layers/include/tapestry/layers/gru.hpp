@@ -68,6 +68,18 @@ struct GRU {
     return std::array{((1 - z) * n + z * h).named("h")};
   }
 
+  [[nodiscard]] std::string why_not_fused() const {
+    const std::string first = activation.why_not_fused();
+    return first.empty() ? recurrent_activation.why_not_fused() : first;
+  }
+  /// The same with activations that go by name.
+  [[nodiscard]] GRU recordable() const {
+    GRU cell = *this;
+    cell.activation = Activation::tanh;
+    cell.recurrent_activation = Activation::sigmoid;
+    return cell;
+  }
+
   /// Throws ArgumentError when an option does not fit.
   template <class T>
   static void check(const std::string& kind, const auto& o) {

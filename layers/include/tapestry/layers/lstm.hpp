@@ -74,6 +74,18 @@ struct LSTM {
     return std::array{w.projected(o * activation(w.normed(next_c))).named("h"), next_c};
   }
 
+  [[nodiscard]] std::string why_not_fused() const {
+    const std::string first = activation.why_not_fused();
+    return first.empty() ? recurrent_activation.why_not_fused() : first;
+  }
+  /// The same with activations that go by name.
+  [[nodiscard]] LSTM recordable() const {
+    LSTM cell = *this;
+    cell.activation = Activation::tanh;
+    cell.recurrent_activation = Activation::sigmoid;
+    return cell;
+  }
+
   /// Throws ArgumentError when an option does not fit.
   template <class T>
   static void check(const std::string& kind, const auto& o) {

@@ -56,6 +56,14 @@ struct RNN {
     return std::array{activation(from_x + w.hidden(h)).named("h")};
   }
 
+  [[nodiscard]] std::string why_not_fused() const { return activation.why_not_fused(); }
+  /// The same with an activation that goes by name.
+  [[nodiscard]] RNN recordable() const {
+    RNN cell = *this;
+    cell.activation = Activation::tanh;
+    return cell;
+  }
+
   /// Throws ArgumentError when an option does not fit.
   template <class U>
   static void check(const std::string& kind, const auto& o) {
