@@ -216,13 +216,6 @@ std::vector<Path<T>> strongest_array_paths(const std::shared_ptr<const PathSet<T
   return BestFirst<T>(set).run(k, stopped);
 }
 
-template std::vector<Path<float>> strongest_scalar_paths(
-    const std::shared_ptr<const PathSet<float>>&, std::size_t, int);
-template std::vector<Path<double>> strongest_scalar_paths(
-    const std::shared_ptr<const PathSet<double>>&, std::size_t, int);
-template std::vector<Path<float>> strongest_array_paths(
-    const std::shared_ptr<const PathSet<float>>&, std::size_t, std::string&);
-template std::vector<Path<double>> strongest_array_paths(
-    const std::shared_ptr<const PathSet<double>>&, std::size_t, std::string&);
+TAPESTRY_INSTANTIATE(strongest_scalar_paths, strongest_array_paths)
 
 }  // namespace tapestry::detail

@@ -53,7 +53,7 @@ void View<T>::choose_nodes() {
   const auto chosen = [&](std::uint32_t node) {
     if (options_.primitives) return true;
     if (options_.names.empty()) return record_->is_named(node);
-    return std::ranges::find(options_.names, record_->value(node).name) != options_.names.end();
+    return std::ranges::find(options_.names, record_->at(node).name) != options_.names.end();
   };
   std::vector<bool> end(record_->size());
   for (const std::uint32_t source : record_->sources()) end[source] = true;
@@ -249,26 +249,6 @@ Numbers<T> View<T>::jvp(std::uint32_t edge, const Numbers<T>& x) const {
   return std::move(tangents[nodes.back()]);
 }
 
-template <class T>
-Numbers<T> gradient_of(const Record<T>& record, const std::vector<bool>& kept,
-                       const Numbers<T>& seed) {
-  std::vector<bool> source(record.size());
-  for (const std::uint32_t node : record.sources()) source[node] = true;
-  Numbers<T> total;
-  reverse_sweep(
-      record, kept, seed,
-      [&](std::uint32_t node, const Numbers<T>& y) {
-        if (source[node]) accumulate(total, y);
-      },
-      [](std::uint32_t, const Numbers<T>&) {});
-  return total;
-}
-
-template class View<float>;
-template class View<double>;
-template Numbers<float> gradient_of(const Record<float>&, const std::vector<bool>&,
-                                    const Numbers<float>&);
-template Numbers<double> gradient_of(const Record<double>&, const std::vector<bool>&,
-                                     const Numbers<double>&);
+TAPESTRY_INSTANTIATE_TYPES(class View)
 
 }  // namespace tapestry::detail
