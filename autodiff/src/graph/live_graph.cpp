@@ -72,11 +72,8 @@ class Between {
 template <class T>
 void open(std::string_view op, TapeState<T>& tape, std::uint32_t number) {
   const Node<T>& node = tape.nodes[number];
-  for (std::uint32_t i = 0; i < node.input_count; ++i)
-    tape.check_available(op, tape.edges[node.first_input + i]);
   try {
-    const Expansion<T>& inside = Expansion<T>::of(tape, number);
-    if (inside.lacking() != none) tape.check_available(op, inside.lacking());
+    Expansion<T>::of(tape, number).check_faithful(op);
   } catch (const StaleVariable&) {
     GradientError error(node.info->name,
                         "the segment uses variables from outside, which hides what it computes "

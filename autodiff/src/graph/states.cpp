@@ -42,7 +42,7 @@ class StateSearch {
       if (entry.role != Role::op) continue;
       if (entry.node != detail::none && entry.output == 0 &&
           tape.nodes[entry.node].info->over_steps) {
-        look_inside(tape, i, entry.node);
+        look_inside(tape, entry.node);
       } else if (entry.name != detail::none) {
         look_at(tape, i);
       }
@@ -52,13 +52,10 @@ class StateSearch {
   [[nodiscard]] std::vector<StateAt<T>> take() { return std::move(states_); }
 
  private:
-  void look_inside(TapeState<T>& tape, std::uint32_t output, std::uint32_t node) {
+  void look_inside(TapeState<T>& tape, std::uint32_t node) {
     if (!passes(tape, tape.nodes[node].scope, filter_)) return;
     detail::Expansion<T>& inside = detail::Expansion<T>::of(tape, node);
-    if (!inside.faithful()) {
-      tape.check_watched("find_states");
-      tape.check_available("find_states", output);
-    }
+    inside.check_faithful("find_states");
     TapeState<T>& own = inside.tape();
     look(own, inside.input_count(), static_cast<std::uint32_t>(own.entries.size()));
   }

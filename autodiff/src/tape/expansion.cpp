@@ -58,6 +58,24 @@ bool Expansion<T>::is_put_together(std::uint32_t entry) const {
   return std::ranges::find(put_together_, entry) != put_together_.end();
 }
 
+template <class T>
+bool Expansion<T>::faithful() const {
+  const std::span read(original_.edges.data() + node_.first_input, input_count_);
+  return faithful_ && original_.watched_are_unchanged() &&
+         std::ranges::all_of(read, [this](std::uint32_t entry) {
+           return original_.data_of(original_.entries[entry]) ||
+                  original_.entries[entry].shape.size() == 0;
+         });
+}
+
+template <class T>
+void Expansion<T>::check_faithful(std::string_view op) const {
+  original_.check_watched(op);
+  for (std::uint32_t i = 0; i < input_count_; ++i)
+    original_.check_available(op, original_.edges[node_.first_input + i]);
+  if (lacking_ != none) original_.check_available(op, lacking_);
+}
+
 /// A leaf that reads what the entry of the old tape holds, or zeros where that is gone.
 template <class T>
 Variable<T> Expansion<T>::add_input(std::uint32_t index) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Derivatives of results on a tape, as torch.autograd.functional has them for functions: products
-// with the Jacobian J of y by x from either side, J itself, and the same for second derivatives.
+// with the Jacobian J of y with respect to x from either side, J itself, and the same for second
+// derivatives.
 //
 // What is said of `gradients` holds for all of them: `x` may be leaves or intermediate results,
 // gradients kept elsewhere are left alone, and without `differentiable` the results are constants,
@@ -35,8 +36,8 @@ std::array<Variable<T>, n> vjp(const Variable<T>& y, const Variable<T> (&x)[n],
 }
 
 /// Jacobian times vector, J v: the derivative of `y` when `x` moves along `v`, which is shaped like
-/// `x`; the result is shaped like `y`. It is the derivative of Jᵀ u by u, so it costs a recorded
-/// backward pass and a second one through it.
+/// `x`; the result is shaped like `y`. It is the derivative of Jᵀ u with respect to u, so it costs a
+/// recorded backward pass and a second one through it.
 template <class T>
 Variable<T> jvp(const Variable<T>& y, const Variable<T>& x, const Variable<T>& v,
                 GradientOptions options = {});
@@ -53,7 +54,8 @@ Variable<T> jvp(const Variable<T>& y, const Variable<T> (&x)[n], const Variable<
 }
 
 /// All partial derivatives: shape y.shape + x.shape, element (i..., k...) the derivative of y(i...)
-/// by x(k...). One backward pass for each element of `y`. ShapeError beyond `Shape::max_rank` axes.
+/// with respect to x(k...). One backward pass for each element of `y`. ShapeError beyond
+/// `Shape::max_rank` axes.
 template <class T>
 Variable<T> jacobian(const Variable<T>& y, const Variable<T>& x, GradientOptions options = {});
 

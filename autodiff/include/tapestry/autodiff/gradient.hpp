@@ -16,17 +16,18 @@ struct GradientOptions {
   bool differentiable = false;
 };
 
-/// Gradients of `y` by each of `x`, which may be leaves or intermediate results, as variables of
-/// the same tape shaped like the `x`; zeros where `y` does not depend on one. Gradients that are
-/// kept elsewhere (`Variable::grad`, `Parameter::grad`) are left alone. Without `differentiable`
-/// the results are constants. Throws GradientError when `y` is not a scalar or depends on nothing
-/// that needs a gradient, or an `x` needs none; StaleVariable.
+/// Gradients of `y` with respect to each of `x`, which may be leaves or intermediate results, as
+/// variables of the same tape shaped like the `x`; zeros where `y` does not depend on one.
+/// Gradients that are kept elsewhere (`Variable::grad`, `Parameter::grad`) are left alone. Without
+/// `differentiable` the results are constants. Throws GradientError when `y` is not a scalar or
+/// depends on nothing that needs a gradient, or an `x` needs none; StaleVariable.
 template <class T>
 std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
                                    GradientOptions options = {});
 
 /// The same for `y` of any shape: gradients of sum(seed * y). Recorded gradients depend on `seed`,
-/// too, and can be differentiated by it. Throws ShapeError when it is not shaped like `y`.
+/// too, and can be differentiated with respect to it. Throws ShapeError when it is not shaped like
+/// `y`.
 template <class T>
 std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variable<T>> x,
                                    const Variable<T>& seed, GradientOptions options = {});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -55,15 +56,14 @@ class Expansion {
   /// it is one of those.
   [[nodiscard]] bool is_put_together(std::uint32_t entry) const;
 
-  /// The value of the original tape without which an input could not be put together from its
-  /// steps, as backward has given it back; else `none`.
-  [[nodiscard]] std::uint32_t lacking() const { return lacking_; }
-
   /// The number by which readers know value `entry` of the new tape.
   [[nodiscard]] std::uint32_t id(std::uint32_t entry) const { return first_id_ + entry; }
 
   /// Whether its numbers are those of the op: all inputs are there, and no parameter has changed.
-  [[nodiscard]] bool faithful() const { return faithful_ && original_.watched_are_unchanged(); }
+  [[nodiscard]] bool faithful() const;
+
+  /// Throws GradientError unless they are.
+  void check_faithful(std::string_view op) const;
 
   /// Computes gradients on the new tape from those of the first outputs on the old one, for which
   /// `wanted` tells which matter. False, and nothing is computed, when one of them is not there.
@@ -86,7 +86,7 @@ class Expansion {
   std::uint32_t node_number_;
   std::uint32_t input_count_;
   std::uint32_t first_id_ = first_inner_id;
-  std::uint32_t lacking_ = none;
+  std::uint32_t lacking_ = none;  // without which an input was not put together from its steps
   bool faithful_;
   Tape<T> tape_;
   std::vector<Variable<T>> outputs_;
