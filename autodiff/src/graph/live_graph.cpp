@@ -169,12 +169,10 @@ std::span<const T> LiveGraph<T>::value(std::string_view op, std::uint32_t positi
 }
 
 template <class T>
-void LiveGraph<T>::vjp(std::uint32_t position, const Numbers<T>& y, const std::vector<bool>& wanted,
-                       std::vector<Numbers<T>>& x) const {
+void LiveGraph<T>::vjp(std::uint32_t position, const Numbers<T>& y,
+                       std::span<const std::uint32_t> slots, std::span<Numbers<T>> x) const {
   const Item<T>& item = data_->at(position);
-  std::vector<Numbers<T>> cotangents(item.node()->output_count);
-  cotangents[item.at().output] = y;
-  data_->products.vjp(*item.tape, *item.node(), cotangents, wanted, x);
+  data_->products.vjp(*item.tape, *item.node(), {item.at().output, &y}, slots, x);
 }
 
 template <class T>

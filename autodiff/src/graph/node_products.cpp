@@ -82,68 +82,76 @@ void check_values(const TapeState<T>& tape, const Node<T>& node) {
 template <class T>
 class NodeProducts<T>::Pass {
  public:
-  Pass(TapeState<T>& scratch, const TapeState<T>& tape, std::span<const Numbers<T>> y,
-       const std::vector<bool>& wanted, std::vector<Numbers<T>>& x)
-      : scratch_(scratch), tape_(tape), y_(y), wanted_(wanted), x_(x), results(wanted.size()) {}
+  Pass(TapeState<T>& scratch, const TapeState<T>& tape, Cotangent y,
+       std::span<const std::uint32_t> slots, std::span<Numbers<T>> x)
+      : scratch_(scratch), tape_(tape), y_(y), slots_(slots), x_(x) {}
 
   /// Gradients are left unsummed over broadcast axes: one for each element of the output.
   bool keeps_broadcast = false;
 
-  std::vector<Variable<T>> grads;  // of the outputs, for rules
+  std::vector<Variable<T>> grads;    // of the outputs, for rules
+  std::vector<Variable<T>> results;  // of rules, by slot; empty handles where there is none
 
-  bool needs(const Node<T>&, std::size_t i) const { return wanted_[i]; }
+  bool needs(const Node<T>&, std::size_t i) const {
+    return std::ranges::binary_search(slots_, static_cast<std::uint32_t>(i));
+  }
   const T* arrived(const Node<T>&, std::size_t j) const {
-    return y_[j].empty() ? nullptr : y_[j].data();
+    return j == y_.output ? y_.numbers->data() : nullptr;
   }
   Out<T> target(const Node<T>& node, std::size_t i) {
     const Entry<T>& entry = keeps_broadcast ? output_of(tape_, node, 0) : input_of(tape_, node, i);
-    x_[i].assign(entry.shape.size(), T{0});
-    return {x_[i].data(), &entry.shape, false};
+    Numbers<T>& x = x_[place_of(i)];
+    x.resize(entry.shape.size());
+    return {x.data(), &entry.shape, false};
   }
   Variable<T> grad(const Node<T>&, std::size_t j) { return grads[j]; }
   void add(const Node<T>& node, std::size_t i, const Variable<T>& gradient) {
     const Shape shape = input_of(tape_, node, i).shape;
     const Variable<T> fitted = gradient.shape() == shape ? gradient : sum_to(gradient, shape);
-    results[i] = results[i].valid() ? results[i] + fitted : fitted;
+    Variable<T>& result = results[place_of(i)];
+    result = result.valid() ? result + fitted : fitted;
   }
   Variable<T> variable(std::uint32_t entry) {
     return lent<T>(scratch_, tape_.entries[entry].data, tape_.entries[entry].shape);
   }
 
  private:
+  [[nodiscard]] std::size_t place_of(std::size_t i) const {
+    const auto found = std::ranges::lower_bound(slots_, static_cast<std::uint32_t>(i));
+    return static_cast<std::size_t>(found - slots_.begin());
+  }
+
   TapeState<T>& scratch_;
   const TapeState<T>& tape_;
-  std::span<const Numbers<T>> y_;
-  const std::vector<bool>& wanted_;
-  std::vector<Numbers<T>>& x_;
-
- public:
-  std::vector<Variable<T>> results;  // of rules, by input; empty handles where there is none
+  Cotangent y_;
+  std::span<const std::uint32_t> slots_;
+  std::span<Numbers<T>> x_;
 };
 
 template <class T>
-void NodeProducts<T>::vjp(const TapeState<T>& tape, const Node<T>& node,
-                          std::span<const Numbers<T>> y, const std::vector<bool>& wanted,
-                          std::vector<Numbers<T>>& x) {
-  x.resize(node.input_count);
+void NodeProducts<T>::vjp(const TapeState<T>& tape, const Node<T>& node, Cotangent y,
+                          std::span<const std::uint32_t> slots, std::span<Numbers<T>> x) {
   for (Numbers<T>& numbers : x) numbers.clear();
-  if (std::ranges::all_of(y, &Numbers<T>::empty)) return;
+  if (y.numbers->empty()) return;
   check_values(tape, node);
-  const Emptied<T> afterwards{scratch_};
-  Pass pass(scratch_, tape, y, wanted, x);
+  Pass pass(scratch_, tape, y, slots, x);
   if (node.info->kernel) {
     NodeKernel<T, Pass> kernel(tape, pass, node, scratch_.arena);
     return node.info->kernel(node.op, kernel);
   }
+  const Emptied<T> afterwards{scratch_};
   scratch_.recording = false;
+  const Numbers<T> zeros;
   for (std::uint32_t j = 0; j < node.output_count; ++j)
-    pass.grads.push_back(leaf(scratch_, y[j], output_of(tape, node, j).shape));
+    pass.grads.push_back(
+        leaf(scratch_, j == y.output ? *y.numbers : zeros, output_of(tape, node, j).shape));
+  pass.results.resize(slots.size());
   NodeRule<T, Pass> rule(tape, pass, node);
   node.info->rule(node.op, rule);
-  for (std::uint32_t i = 0; i < node.input_count; ++i)
-    if (pass.results[i].valid()) {
-      const Entry<T>& result = scratch_.entries[pass.results[i].index()];
-      x[i].assign(result.data, result.data + result.shape.size());
+  for (std::size_t k = 0; k < slots.size(); ++k)
+    if (pass.results[k].valid()) {
+      const Entry<T>& result = scratch_.entries[pass.results[k].index()];
+      x[k].assign(result.data, result.data + result.shape.size());
     }
 }
 
@@ -166,21 +174,18 @@ template <class T>
 void NodeProducts<T>::elementwise_jvp(const TapeState<T>& tape, const Node<T>& node,
                                       std::span<const Numbers<T>> x, Numbers<T>& y) {
   const Shape& shape = output_of(tape, node, 0).shape;
-  std::vector<Numbers<T>> tangent(1);
-  std::vector<Numbers<T>> results(node.input_count);
-  std::vector<bool> wanted(node.input_count);
+  Numbers<T> tangent;
+  Numbers<T> result;
   for (std::uint32_t i = 0; i < node.input_count; ++i) {
     if (x[i].empty() || !node.info->differentiable(i)) continue;
-    tangent[0].assign(shape.size(), T{0});
-    add_broadcast(x[i].data(), input_of(tape, node, i).shape, tangent[0].data(), shape);
-    wanted[i] = true;
-    Pass pass(scratch_, tape, tangent, wanted, results);
+    tangent.assign(shape.size(), T{0});
+    add_broadcast(x[i].data(), input_of(tape, node, i).shape, tangent.data(), shape);
+    Pass pass(scratch_, tape, {0, &tangent}, std::span(&i, 1), std::span(&result, 1));
     pass.keeps_broadcast = true;
     NodeKernel<T, Pass> kernel(tape, pass, node, scratch_.arena);
     node.info->kernel(node.op, kernel);
     y.resize(shape.size());
-    for (std::size_t k = 0; k < y.size(); ++k) y[k] += results[i][k];
-    wanted[i] = false;
+    for (std::size_t k = 0; k < y.size(); ++k) y[k] += result[k];
   }
 }
 
@@ -190,19 +195,20 @@ void NodeProducts<T>::rule_jvp(const TapeState<T>& tape, const Node<T>& node,
                                std::span<const Numbers<T>> x, std::vector<Numbers<T>>& y) {
   const Emptied<T> afterwards{scratch_};
   scratch_.recording = true;
-  std::vector<bool> wanted(node.input_count);
-  for (std::uint32_t i = 0; i < node.input_count; ++i) wanted[i] = !x[i].empty();
-  std::vector<Numbers<T>> unused;
-  Pass pass(scratch_, tape, {}, wanted, unused);
+  std::vector<std::uint32_t> slots;
+  for (std::uint32_t i = 0; i < node.input_count; ++i)
+    if (!x[i].empty()) slots.push_back(i);
+  Pass pass(scratch_, tape, {}, slots, {});
+  pass.results.resize(slots.size());
   for (std::uint32_t j = 0; j < node.output_count; ++j)
     pass.grads.push_back(zero_leaf(scratch_, output_of(tape, node, j).shape, true));
   NodeRule<T, Pass> rule(tape, pass, node);
   node.info->rule(node.op, rule);
   Roots<T> roots;
-  for (std::uint32_t i = 0; i < node.input_count; ++i) {
-    if (!pass.results[i].valid() || !pass.results[i].requires_grad()) continue;
-    roots.variables.push_back(pass.results[i]);
-    roots.seeds.push_back(leaf(scratch_, x[i], input_of(tape, node, i).shape));
+  for (std::size_t k = 0; k < slots.size(); ++k) {
+    if (!pass.results[k].valid() || !pass.results[k].requires_grad()) continue;
+    roots.variables.push_back(pass.results[k]);
+    roots.seeds.push_back(leaf(scratch_, x[slots[k]], input_of(tape, node, slots[k]).shape));
   }
   if (roots.variables.empty()) return;
   const auto results = seeded_gradients<T>(scratch_, "jvp", roots, pass.grads, {});

@@ -16,9 +16,17 @@ namespace tapestry::detail {
 template <class T>
 class NodeProducts {
  public:
+  /// The cotangent of one output; those of the others are zeros.
+  struct Cotangent {
+    std::uint32_t output = 0;
+    const Numbers<T>* numbers = nullptr;
+  };
+
+  /// `x` has an element for each of `slots`.
+  void vjp(const TapeState<T>& tape, const Node<T>& node, Cotangent y,
+           std::span<const std::uint32_t> slots, std::span<Numbers<T>> x);
+
   /// `y` has an element for each output, `x` one for each input.
-  void vjp(const TapeState<T>& tape, const Node<T>& node, std::span<const Numbers<T>> y,
-           const std::vector<bool>& wanted, std::vector<Numbers<T>>& x);
   void jvp(const TapeState<T>& tape, const Node<T>& node, std::span<const Numbers<T>> x,
            std::vector<Numbers<T>>& y);
   void forward(const TapeState<T>& tape, const Node<T>& node, std::span<const Numbers<T>> x,

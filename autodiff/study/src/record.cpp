@@ -272,13 +272,9 @@ void Record<T>::vjp(std::span<const std::uint32_t> edges, const Numbers<T>& y,
                     std::vector<Numbers<T>>& results) const {
   results.resize(edges.size());
   if (edges.empty()) return;
-  const std::uint32_t to = position(edges_[edges[0]].to);
-  std::vector<bool> wanted(graph().inputs(to).size());
-  for (const std::uint32_t edge : edges) wanted[edges_[edge].slot] = true;
-  std::vector<Numbers<T>> by_slot;
-  live_->vjp(to, y, wanted, by_slot);
-  for (std::size_t k = 0; k < edges.size(); ++k)
-    results[k] = std::move(by_slot[edges_[edges[k]].slot]);
+  slots_.clear();
+  for (const std::uint32_t edge : edges) slots_.push_back(edges_[edge].slot);
+  live_->vjp(position(edges_[edges[0]].to), y, slots_, results);
 }
 
 template <class T>

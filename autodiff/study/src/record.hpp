@@ -125,7 +125,7 @@ class Record {
   /// GradientError when a watched parameter was changed.
   void check(std::string_view op) const { live_->check(op); }
 
-  /// Dᵀ y of the edges `edges`, which end at one node: one result for each.
+  /// Dᵀ y of the edges `edges`, which end at one node, in their order: one result for each.
   void vjp(std::span<const std::uint32_t> edges, const Numbers<T>& y,
            std::vector<Numbers<T>>& results) const;
 
@@ -165,6 +165,7 @@ class Record {
   Lists in_;
   Lists out_;
   mutable std::vector<std::string> labels_;
+  mutable std::vector<std::uint32_t> slots_;  // of one product
 };
 
 /// to += from, where empty stands for zeros.

@@ -17,6 +17,8 @@ double times_power(double x, std::int64_t exponent);
 struct SweepOptions {
   bool hooks = false;     ///< those on gradients of results take part, as in a backward pass
   bool rescales = false;  ///< see `ReverseSweep::exponent`
+  bool skips_zeros =
+      false;  ///< cotangents that are zero do not arrive: for finite partial derivatives
 };
 
 /// Cotangents of the nodes of a record, from its end to its beginning, along some of its edges.
@@ -44,16 +46,20 @@ class ReverseSweep {
       Numbers<T> y = std::exchange(cotangents_[node], {});
       if (options_.hooks && !record_.at(node).op.empty())
         y = record_.live().hooked(record_.position(node), std::move(y));
+      if (options_.skips_zeros && std::ranges::all_of(y, [](T x) { return x == 0; })) continue;
       if (options_.rescales) watch_scale(y);
       arrive(node, std::as_const(y));
       edges_.clear();
       for (const std::uint32_t edge : record_.in(node))
         if (kept_[edge]) edges_.push_back(edge);
+      results_.resize(edges_.size());
+      for (Numbers<T>& result : results_) reuse_memory(result);
       record_.vjp(edges_, y, results_);
       for (std::size_t k = 0; k < edges_.size(); ++k) {
         visit(edges_[k], results_[k]);
         accumulate(cotangents_[record_.edges()[edges_[k]].from], std::move(results_[k]));
       }
+      spare_.push_back(std::move(y));
     }
   }
   template <class Arrive>
@@ -68,6 +74,11 @@ class ReverseSweep {
   [[nodiscard]] std::int64_t exponent() const { return exponent_; }
 
  private:
+  void reuse_memory(Numbers<T>& numbers) {
+    if (numbers.capacity() > 0 || spare_.empty()) return;
+    numbers = std::move(spare_.back());
+    spare_.pop_back();
+  }
   void watch_scale(Numbers<T>& y);
   void rescale(Numbers<T>& y);
 
@@ -77,6 +88,7 @@ class ReverseSweep {
   std::vector<Numbers<T>> cotangents_;
   std::vector<std::uint32_t> edges_;
   std::vector<Numbers<T>> results_;
+  std::vector<Numbers<T>> spare_;  // memory of cotangents that are done with
   std::int64_t exponent_ = 0;
   double quiet_ = std::numeric_limits<double>::infinity();  // look again below this
 };

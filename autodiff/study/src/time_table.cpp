@@ -201,7 +201,9 @@ class TableBuilder {
     const std::uint32_t sink = uses_.record.sinks()[row_];
     if (sink == detail::none || last == detail::none) return;
     sums_.assign(uses_.times.size(), {});
-    ReverseSweep<T> sweep(uses_.record, kept, as_backward);
+    // The gradient is finite, and so are the partial derivatives.
+    ReverseSweep<T> sweep(uses_.record, kept,
+                          {.hooks = true, .rescales = true, .skips_zeros = true});
     sweep.seed(sink, seed_of(terms_[row_], 1));
     const auto arrive = [&](std::uint32_t node, const Numbers<T>& gradient) {
       const std::size_t u = use_at_[node];

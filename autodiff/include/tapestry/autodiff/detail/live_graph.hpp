@@ -57,11 +57,11 @@ class LiveGraph {
   // Products with the Jacobian D of the op that computed a value: of the value with respect to one
   // input of the op, the others held constant. An input that is given twice counts as two.
 
-  /// Vector times Jacobian: x[i] = Dᵀ y for the inputs whose `wanted` is set, shaped like them; the
-  /// others become empty. GradientError when a value is needed that backward has given back, or the
-  /// op cannot be looked into.
-  void vjp(std::uint32_t position, const Numbers<T>& y, const std::vector<bool>& wanted,
-           std::vector<Numbers<T>>& x) const;
+  /// Vector times Jacobian: x[k] = Dᵀ y for input slots[k], shaped like it, or empty for zeros.
+  /// `slots` ascend, `x` has as many elements. GradientError when a value is needed that backward
+  /// has given back.
+  void vjp(std::uint32_t position, const Numbers<T>& y, std::span<const std::uint32_t> slots,
+           std::span<Numbers<T>> x) const;
 
   /// Jacobian times vector: sum_i D x[i], shaped like the value. Throws as `vjp` does.
   [[nodiscard]] Numbers<T> jvp(std::uint32_t position, std::span<const Numbers<T>> x) const;
