@@ -2,6 +2,7 @@
 // Studies of a tape as it is trained, with fused ops on it, give what they give of the same model
 // recorded in primitive ops.
 #define BOOST_TEST_MODULE study_fused
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <functional>
@@ -77,6 +78,12 @@ void for_each_source(Twice& model, const Check& check) {
     BOOST_TEST_CONTEXT(parameter->name()) {
       check(Source<double>(*parameter), Source<double>(*parameter));
     }
+}
+
+double norm_of(const Array<double>& x) {
+  double squares = 0;
+  for (const double element : x) squares += element * element;
+  return std::sqrt(squares);
 }
 
 auto within(double difference) { return boost::test_tools::tolerance(difference); }
@@ -235,6 +242,42 @@ BOOST_AUTO_TEST_CASE(identities_hold_and_the_tape_stays_as_it_is) {
     BOOST_TEST(verify(s.x, s.loss).holds(), verify(s.x, s.loss).str());
     for (const Parameter<double>* parameter : s.parameters)
       BOOST_TEST(verify(*parameter, s.loss).holds(), verify(*parameter, s.loss).str());
+  });
+}
+
+BOOST_AUTO_TEST_CASE(what_is_marked_is_drawn) {
+  seed(3);
+  layers::LSTM<double> lstm(
+      {.input_size = 3, .hidden_size = 2, .num_layers = 2, .bidirectional = true});
+  Tape<double> tape;
+  const auto x = tape.variable(sample<double>({3, 1, 3}), "x");
+  const auto loss = sum(square(lstm(x).output)).named("loss");
+  const auto& weight = lstm.weights(0).weight_hh;
+  for (const DotOverlay& overlay :
+       {paths(weight, loss, {.names = {"h"}}).longest().overlay(),
+        gradient_flow(weight, loss).overlay(), gradient_norms(loss).overlay()}) {
+    const Graph drawn = snapshot(loss);
+    for (const auto& [id, mark] : overlay.values) BOOST_TEST(drawn.find(id).has_value());
+    for (const auto& [arrow, mark] : overlay.arrows)
+      BOOST_TEST((std::ranges::find(drawn.nodes(), arrow.first, &GraphNode::first_output) !=
+                  drawn.nodes().end()));
+    BOOST_TEST(overlay.values.rbegin()->first > tape.size());  // within a fused op
+    BOOST_TEST(to_dot(loss, {.overlay = overlay}) != to_dot(loss));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(hooks_on_results_take_part_in_tables) {
+  for_all([](Twice& model) {
+    const auto norm = [](Studied& s) {
+      return time_table(LossTerms<double>{{s.loss}}, *s.recurrent).gradient_norm;
+    };
+    const double before = norm(model.fused);
+    const Hook twice = model.fused.loss.register_hook(
+        [](const Variable<double>& gradient) { return gradient * 2.0; });
+    BOOST_TEST(norm(model.fused) == 2 * before, within(1e-12));
+    model.fused.loss.backward();
+    const Array<double> gradient = model.fused.recurrent->grad();
+    BOOST_TEST(norm(model.fused) == norm_of(gradient), within(1e-12));
   });
 }
 

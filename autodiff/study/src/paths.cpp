@@ -195,15 +195,9 @@ Paths<T> Paths<T>::restricted(const Variable<T>& v, bool through) const {
     if (through) kept.assign(kept.size(), false);
   } else {
     seen.push_back(node);
-    std::vector<bool> before(record.size());
-    before[node] = true;
+    const std::vector<bool> before = record.before(std::span(&node, 1), kept);
+    const std::vector<bool> after = record.after(std::span(&node, 1), kept);
     const auto edges = record.edges();
-    for (std::size_t e = edges.size(); e-- > 0;)
-      if (kept[e] && before[edges[e].to]) before[edges[e].from] = true;
-    std::vector<bool> after(record.size());
-    after[node] = true;
-    for (std::size_t e = 0; e < edges.size(); ++e)
-      if (kept[e] && after[edges[e].from]) after[edges[e].to] = true;
     for (std::size_t e = 0; e < edges.size(); ++e)
       if (through ? !before[edges[e].to] && !after[edges[e].from]
                   : edges[e].from == node || edges[e].to == node)

@@ -45,14 +45,6 @@ std::vector<std::uint32_t> positions_of(std::string_view op, const LiveGraph<T>&
 
 }  // namespace
 
-Lists::Lists(std::size_t count, std::span<const std::uint32_t> keys) : items_(keys.size()) {
-  first_.assign(count + 1, 0);
-  for (const std::uint32_t key : keys) ++first_[key + 1];
-  for (std::size_t i = 0; i < count; ++i) first_[i + 1] += first_[i];
-  std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
-  for (std::uint32_t k = 0; k < keys.size(); ++k) items_[next[keys[k]]++] = k;
-}
-
 std::string name_of(const GraphNode& node) {
   if (!node.name.empty()) return std::string(node.name);
   return std::string(node.op.empty() ? title_of(node.role) : node.op);
@@ -173,14 +165,8 @@ Record<T>::Record(std::shared_ptr<const LiveGraph<T>> live, const Positions& fro
                   const Positions& to, bool by_use)
     : live_(std::move(live)) {
   Builder(*this, from, to, by_use);
-  std::vector<std::uint32_t> ends_from;
-  std::vector<std::uint32_t> ends_to;
-  for (const StudyEdge& edge : edges_) {
-    ends_from.push_back(edge.from);
-    ends_to.push_back(edge.to);
-  }
-  in_ = Lists(nodes_.size(), ends_to);
-  out_ = Lists(nodes_.size(), ends_from);
+  in_ = Lists(nodes_.size(), edges_, &StudyEdge::to);
+  out_ = Lists(nodes_.size(), edges_, &StudyEdge::from);
 }
 
 template <class T>
@@ -265,6 +251,26 @@ std::string Record<T>::from_label() const {
 template <class T>
 std::string Record<T>::to_label() const {
   return sink() == none ? to_name_ : label(sink());
+}
+
+template <class T>
+std::vector<bool> Record<T>::after(std::span<const std::uint32_t> nodes,
+                                   const std::vector<bool>& kept) const {
+  std::vector<bool> flags(size());
+  for (const std::uint32_t node : nodes) flags[node] = true;
+  for (std::size_t e = 0; e < edges_.size(); ++e)
+    if (kept[e] && flags[edges_[e].from]) flags[edges_[e].to] = true;
+  return flags;
+}
+
+template <class T>
+std::vector<bool> Record<T>::before(std::span<const std::uint32_t> nodes,
+                                    const std::vector<bool>& kept) const {
+  std::vector<bool> flags(size());
+  for (const std::uint32_t node : nodes) flags[node] = true;
+  for (std::size_t e = edges_.size(); e-- > 0;)
+    if (kept[e] && flags[edges_[e].to]) flags[edges_[e].from] = true;
+  return flags;
 }
 
 template <class T>

@@ -32,9 +32,17 @@ struct StudyEdge {
 /// Lists of numbers, one for each node, one after another.
 class Lists {
  public:
-  /// `count` lists of the numbers of `keys`, by key, in their order.
-  Lists(std::size_t count, std::span<const std::uint32_t> keys);
   Lists() = default;
+
+  /// `count` lists of the numbers of some edges, by one of their ends, in their order.
+  template <class Edge>
+  Lists(std::size_t count, const std::vector<Edge>& edges, std::uint32_t Edge::*end)
+      : first_(count + 1), items_(edges.size()) {
+    for (const Edge& edge : edges) ++first_[edge.*end + 1];
+    for (std::size_t i = 0; i < count; ++i) first_[i + 1] += first_[i];
+    std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
+    for (std::uint32_t k = 0; k < edges.size(); ++k) items_[next[edges[k].*end]++] = k;
+  }
   [[nodiscard]] std::span<const std::uint32_t> operator[](std::size_t i) const {
     return std::span(items_).subspan(first_[i], first_[i + 1] - first_[i]);
   }
@@ -138,10 +146,17 @@ class Record {
   /// GradientError when a value is needed that backward has given back.
   [[nodiscard]] Numbers<T> replay(const Numbers<T>& source) const;
 
-  /// All edges.
+  // Some edges of the record are told by a flag for each, some nodes too.
   [[nodiscard]] std::vector<bool> everything() const {
     return std::vector<bool>(edges_.size(), true);
   }
+
+  /// The nodes to which `kept` edges lead from one of `nodes`, and from which they lead to one;
+  /// these included.
+  [[nodiscard]] std::vector<bool> after(std::span<const std::uint32_t> nodes,
+                                        const std::vector<bool>& kept) const;
+  [[nodiscard]] std::vector<bool> before(std::span<const std::uint32_t> nodes,
+                                         const std::vector<bool>& kept) const;
 
  private:
   struct StudyNode {

@@ -15,10 +15,9 @@ double times_power(double x, std::int64_t exponent);
 
 /// What a sweep does besides.
 struct SweepOptions {
-  bool hooks = false;     ///< those on gradients of results take part, as in a backward pass
-  bool rescales = false;  ///< see `ReverseSweep::exponent`
-  bool skips_zeros =
-      false;  ///< cotangents that are zero do not arrive: for finite partial derivatives
+  bool hooks = false;        ///< those on gradients of results take part, as in a backward pass
+  bool rescales = false;     ///< see `ReverseSweep::exponent`
+  bool skips_zeros = false;  ///< what is zero goes no further: where partial derivatives are finite
 };
 
 /// Cotangents of the nodes of a record, from its end to its beginning, along some of its edges.
