@@ -181,6 +181,13 @@ BOOST_AUTO_TEST_CASE(flow_crossings_and_derivatives) {
 
 BOOST_AUTO_TEST_CASE(norms_of_gradients_by_name) {
   for_all([](Twice& model) {
+    const auto norms = gradient_norms(model.fused.loss);
+    const auto flow = gradient_flow(model.fused.x, model.fused.loss);
+    for (const auto& state : find_states(model.fused.loss, {"h"}))
+      for (const Variable<double>& h : state.parts) {
+        BOOST_TEST(norms.of(h) == norm_of(total(model.fused.loss, h)), within(1e-10));
+        if (model.name != "lengths") BOOST_TEST(flow.of(h) != 0.0);
+      }
     const auto named = [](const GradientNorms<double>& norms) {
       std::vector<std::pair<std::string, double>> list;
       for (const auto& norm : norms.values())

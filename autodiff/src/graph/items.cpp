@@ -83,7 +83,7 @@ void Items<T>::expand(std::uint32_t number, const std::vector<bool>& needed) {
   std::vector<std::uint32_t> named(tape.entries.size(), unset);
   const auto outputs = inside.outputs();
   for (std::uint32_t j = 0; j < outputs.size(); ++j)
-    if (wanted[j]) named[outputs[j].index()] = node.first_output + j;
+    named[outputs[j].index()] = node.first_output + j;
   const auto id_of = [&](std::uint32_t k) { return named[k] != unset ? named[k] : inside.id(k); };
   for (std::uint32_t k = 0; k < tape.entries.size(); ++k) {
     std::uint32_t item = unset;
@@ -99,7 +99,7 @@ void Items<T>::expand(std::uint32_t number, const std::vector<bool>& needed) {
     item_of.push_back(item);
   }
   for (std::uint32_t j = 0; j < outputs.size(); ++j)
-    if (wanted[j]) item_of_[node.first_output + j] = item_of[outputs[j].index()];
+    item_of_[node.first_output + j] = item_of[outputs[j].index()];
 }
 
 /// A step that is selected from a stack of steps is the one that was stacked: returns its item, so

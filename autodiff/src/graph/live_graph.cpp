@@ -30,43 +30,25 @@ TapeState<T>& outer_tape(std::string_view op, const Variable<T>& v) {
   return own.shows ? const_cast<TapeState<T>&>(own.shows->original()) : own;
 }
 
-/// Which fused ops lie between sources and results.
+/// Which fused ops lie between sources and results: a flag for each node.
 template <class T>
-class Between {
- public:
-  Between(const TapeState<T>& tape, std::span<const Variable<T>> from,
-          std::span<const Variable<T>> to)
-      : tape_(tape), after_(tape.entries.size()), holds_(tape.nodes.size()) {
-    std::uint32_t last = 0;
-    for (const std::span<const Variable<T>>& ends : {from, to})
-      for (const Variable<T>& v : ends)
-        if (const Expansion<T>* shown = v.state("graph").shows; shown && &v.state("graph") != &tape)
-          holds_[shown->node()] = true;
-    for (const Variable<T>& v : from) after_[outer_entry(v, tape)] = true;
-    for (const Variable<T>& v : to) last = std::max(last, outer_entry(v, tape));
-    for (std::uint32_t k = 0; k < tape.nodes.size() && tape.nodes[k].first_output <= last; ++k)
-      if (follows(tape.nodes[k]))
-        std::fill_n(after_.begin() + tape.nodes[k].first_output, tape.nodes[k].output_count, true);
-  }
-
-  [[nodiscard]] bool operator()(std::uint32_t node) const {
-    return holds_[node] || follows(tape_.nodes[node]);
-  }
-
- private:
-  [[nodiscard]] bool follows(const Node<T>& node) const {
-    for (std::uint32_t i = 0; i < node.input_count; ++i) {
-      const std::uint32_t input = tape_.edges[node.first_input + i];
-      if (after_[input] && tape_.entries[input].requires_grad && node.info->differentiable(i))
-        return tape_.entries[node.first_output].requires_grad;
-    }
-    return false;
-  }
-
-  const TapeState<T>& tape_;
-  std::vector<bool> after_;  // by entry: a source comes before it
-  std::vector<bool> holds_;  // by node: a source or result is within it
-};
+std::vector<bool> nodes_between(const TapeState<T>& tape, std::span<const Variable<T>> from,
+                                std::span<const Variable<T>> to) {
+  std::vector<bool> after(tape.entries.size());  // a source comes before the entry
+  for (const Variable<T>& v : from) after[outer_entry(v, tape)] = true;
+  extend_reached(tape, 0, after);
+  std::vector<bool> between(tape.nodes.size());
+  for (std::size_t k = 0; k < between.size(); ++k)
+    for (std::uint32_t i = 0; i < tape.nodes[k].input_count && !between[k]; ++i)
+      between[k] = after[tape.edges[tape.nodes[k].first_input + i]] &&
+                   tape.nodes[k].info->differentiable(i) &&
+                   tape.entries[tape.nodes[k].first_output].requires_grad;
+  for (const std::span<const Variable<T>>& ends : {from, to})
+    for (const Variable<T>& v : ends)
+      if (const TapeState<T>& own = v.state("graph"); &own != &tape)
+        between[own.shows->node()] = true;
+  return between;
+}
 
 /// Computes the definition of a fused op. Throws GradientError when that cannot be done.
 template <class T>
@@ -116,9 +98,9 @@ LiveGraph<T>::LiveGraph(std::string_view op, std::span<const Variable<T>> from,
   if (std::ranges::none_of(to, &Variable<T>::requires_grad))
     check_depends(to[0].state(op), op, to[0].index());
   tape.check_watched(op);
-  const Between<T> between(tape, from, to);
+  const std::vector<bool> between = nodes_between(tape, from, to);
   const auto opens = [&](std::uint32_t node) {
-    if (!between(node)) return false;
+    if (!between[node]) return false;
     open(op, tape, node);
     return true;
   };
@@ -241,6 +223,17 @@ std::optional<Numbers<T>> LiveGraph<T>::by_backward() const {
 }
 
 template <class T>
+std::uint32_t id_of(std::string_view op, const Variable<T>& v) {
+  const Expansion<T>* within = v.state(op).shows;
+  if (!within) return v.index();
+  const auto outputs = within->outputs();
+  for (auto j = static_cast<std::uint32_t>(outputs.size()); j-- > 0;)
+    if (outputs[j].index() == v.index())
+      return within->original().nodes[within->node()].first_output + j;
+  return within->id(v.index());
+}
+
+template <class T>
 std::vector<Variable<T>> uses_of(std::string_view op, const Parameter<T>& parameter,
                                  std::span<const Variable<T>> to) {
   TapeState<T>& tape = outer_tape(op, to[0]);
@@ -273,7 +266,7 @@ void check_scalar(std::string_view op, const Variable<T>& y) {
   check_root<T>(y.state(op), op, y.index(), nullptr);
 }
 
-TAPESTRY_INSTANTIATE(uses_of, use_times, check_scalar)
+TAPESTRY_INSTANTIATE(id_of, uses_of, use_times, check_scalar)
 TAPESTRY_INSTANTIATE_TYPES(class LiveGraph)
 
 }  // namespace tapestry::detail

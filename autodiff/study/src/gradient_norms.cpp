@@ -60,9 +60,9 @@ GradientNorms<T> gradient_norms(const Variable<T>& y) {
 
 template <class T>
 double GradientNorms<T>::of(const Variable<T>& v) const {
-  static_cast<void>(v.state("gradient_norms"));
+  const std::uint32_t id = detail::id_of("gradient_norms", v);
   for (const Norm& norm : norms_)
-    if (norm.value.id == v.index()) return norm.norm;
+    if (norm.value.id == id) return norm.norm;
   return 0;
 }
 

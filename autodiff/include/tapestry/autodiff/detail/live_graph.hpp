@@ -83,6 +83,11 @@ class LiveGraph {
   Graph graph_;
 };
 
+/// The number by which readers of graphs know a value: that on its tape, or one of its own for a
+/// value within a fused op.
+template <class T>
+std::uint32_t id_of(std::string_view op, const Variable<T>& v);
+
 /// The uses of a parameter, as leaves, that come before the last of `to` on their tape.
 template <class T>
 std::vector<Variable<T>> uses_of(std::string_view op, const Parameter<T>& parameter,
