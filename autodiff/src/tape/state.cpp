@@ -373,8 +373,8 @@ template <class T>
 void TapeState<T>::truncate(const Position& to, bool renumber) {
   if (orphaned_ && entries.size() < to.entries) return;  // cleared by now
   // Hooks and ops may own handles, also of what is dropped here.
-  hooks.erase(hooks.lower_bound(to.entries), hooks.end());
-  expansions.erase(expansions.lower_bound(to.nodes), expansions.end());
+  if (!hooks.empty()) hooks.erase(hooks.lower_bound(to.entries), hooks.end());
+  if (!expansions.empty()) expansions.erase(expansions.lower_bound(to.nodes), expansions.end());
   if (!vacant_.empty()) cut_ties(to);
   for (std::size_t i = to.entries; i < entries.size(); ++i) {
     renumber |= entries[i].handles > 0;

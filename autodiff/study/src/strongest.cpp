@@ -160,7 +160,7 @@ class BestFirst {
   };
 
   void push(std::uint32_t place, std::uint32_t edge, std::uint32_t after, Numbers<T> cotangent) {
-    const double size = norm(cotangent);
+    const double size = detail::norm(cotangent);
     check_finite(*set_, place, size);
     const double bound = size * bounds_.by_node[place];
     if (!(bound > 0)) return;
