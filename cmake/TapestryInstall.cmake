@@ -14,6 +14,9 @@ install(TARGETS ${targets} EXPORT TapestryTargets
 install(EXPORT TapestryTargets
   NAMESPACE tapestry:: DESTINATION ${package_dir} COMPONENT development)
 
+set(components ${targets})
+list(TRANSFORM components REPLACE "^tapestry_" "")
+list(JOIN components " " components)
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/TapestryConfig.cmake.in
   ${PROJECT_BINARY_DIR}/TapestryConfig.cmake

@@ -17,12 +17,41 @@ function(tapestry_warnings target)
   endif()
 endfunction()
 
-# One list of public headers serves the build, the installation and the check that each of them
-# compiles alone: all below include/.
-function(_tapestry_public_headers target scope)
-  file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.hpp)
-  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS include FILES ${headers})
-  target_compile_features(${target} ${scope} cxx_std_20)
+# The headers of all components, once for the build, the installation and the check that each of them
+# compiles alone: all below include/ but, of those in a folder detail/, only what these include. What
+# else is in detail/, our components share with each other; programs do not see it.
+function(tapestry_public_headers)
+  get_property(targets GLOBAL PROPERTY TAPESTRY_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(folder ${target} SOURCE_DIR)
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS
+      RELATIVE ${folder}/include ${folder}/include/*.hpp)
+    foreach(header IN LISTS headers)
+      set(target_of_${header} ${target})
+    endforeach()
+    list(FILTER headers EXCLUDE REGEX "/detail/")
+    list(APPEND todo ${headers})
+  endforeach()
+
+  while(todo)
+    list(POP_FRONT todo header)
+    list(APPEND done ${header})
+    set(target ${target_of_${header}})
+    get_target_property(include ${target} SOURCE_DIR)
+    string(APPEND include /include)
+    get_target_property(type ${target} TYPE)
+    set(scope PUBLIC)
+    if(type STREQUAL INTERFACE_LIBRARY)
+      set(scope INTERFACE)
+    endif()
+    target_sources(${target} ${scope}
+      FILE_SET HEADERS BASE_DIRS ${include} FILES ${include}/${header})
+    file(STRINGS ${include}/${header} details REGEX "^#include \"tapestry/.*/detail/")
+    list(TRANSFORM details REPLACE "^#include \"([^\"]*)\".*" "\\1")
+    list(REMOVE_ITEM details ${done} "")
+    list(APPEND todo ${details})
+    list(REMOVE_DUPLICATES todo)
+  endwhile()
 endfunction()
 
 # What all components are compiled with. No file contracts a * b + c by itself: a loop and its
@@ -84,18 +113,22 @@ function(tapestry_precompile target as options)
   target_precompile_headers(${target} REUSE_FROM ${as})
 endfunction()
 
-# tapestry_add_component(name): the library tapestry_<name>, known as tapestry::<name>, from the
-# folder's src/ and include/. Add what it links with target_link_libraries.
+# tapestry_add_component(name [WITHOUT_XTENSOR]): the library tapestry_<name>, known as
+# tapestry::<name>, from the folder's src/ and include/. Add what it links with
+# target_link_libraries. A component without xtensor gains nothing from the precompiled header.
 function(tapestry_add_component name)
+  cmake_parse_arguments(PARSE_ARGV 1 component "WITHOUT_XTENSOR" "" "")
   set(target tapestry_${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/*.cpp src/*.hpp)
   add_library(${target} ${sources})
   add_library(tapestry::${name} ALIAS ${target})
-  _tapestry_public_headers(${target} PUBLIC)
+  target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PRIVATE src)
   _tapestry_component_options(${target})
   _tapestry_kernels(${target})
-  tapestry_precompile(${target} tapestry_component_header _tapestry_component_options)
+  if(NOT component_WITHOUT_XTENSOR)
+    tapestry_precompile(${target} tapestry_component_header _tapestry_component_options)
+  endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${name}
     VERSION ${PROJECT_VERSION}
@@ -116,7 +149,7 @@ function(tapestry_add_headers name)
   set(target tapestry_${name})
   add_library(${target} INTERFACE)
   add_library(tapestry::${name} ALIAS ${target})
-  _tapestry_public_headers(${target} INTERFACE)
+  target_compile_features(${target} INTERFACE cxx_std_20)
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
   set_property(GLOBAL APPEND PROPERTY TAPESTRY_TARGETS ${target})
 endfunction()

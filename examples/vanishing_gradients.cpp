@@ -6,9 +6,7 @@
 #include <tapestry/tapestry.hpp>
 
 #include <cmath>
-#include <iomanip>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,19 +84,13 @@ void train(Adder<Layer>& model, const TrainingOptions& options, const AddingBatc
               options.steps, step, measure);
 }
 
-std::string scientific(double x) {
-  std::ostringstream text;
-  text << std::scientific << std::setprecision(1) << x;
-  return text.str();
-}
-
 std::string table_of(const std::vector<Finding>& findings) {
   std::vector<std::vector<std::string>> rows{{"model", "mean squared error",
                                               "gradient left at the first step",
                                               "verdict on the way back through its states"}};
   for (const Finding& f : findings)
-    rows.push_back(
-        {f.name, fixed(f.error, 4), scientific(f.left_at_the_start()), f.spectrum.verdict()});
+    rows.push_back({f.name, fixed(f.error, 4), tp::scientific_text(f.left_at_the_start(), 1),
+                    f.spectrum.verdict()});
   return html_table(rows);
 }
 
@@ -124,7 +116,7 @@ std::string heat_map(const Finding& f) {
   const std::string svg =
       tp::heat_map_svg(f.at_every_step, tp::HeatMapOf::log_norm, {.title = f.name});
   return html_figure(svg, "After the last step, the first has " +
-                              scientific(f.left_at_the_start()) +
+                              tp::scientific_text(f.left_at_the_start(), 1) +
                               " of the gradient that the last has.");
 }
 
@@ -193,7 +185,8 @@ void run(const TrainingOptions& options) {
   for (const Finding& f : findings)
     std::cout << f.name << ": " << (f.learned() ? "adds" : "does not add") << ", error "
               << fixed(f.error, 4) << ", gradient left at the first step "
-              << scientific(f.left_at_the_start()) << "\n  " << f.spectrum.verdict() << '\n';
+              << tp::scientific_text(f.left_at_the_start(), 1) << "\n  " << f.spectrum.verdict()
+              << '\n';
   save_pictures(findings);
   write_page(findings, "vanishing_gradients.html");
   std::cout << "Drawn in vanishing_gradients.html, its pictures also in gradient_*.svg\n";

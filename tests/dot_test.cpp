@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(direction) {
   draw(to_dot(recurrent, {.direction = DotDirection::top_down}));
 }
 
-BOOST_AUTO_TEST_CASE(roles_have_colours) {
+BOOST_AUTO_TEST_CASE(roles_have_colors) {
   Parameter<double> W(counted({2}), "W");
   Tape<double> tape;
   const auto w = tape.watch(W);

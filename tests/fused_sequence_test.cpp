@@ -5,15 +5,16 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "allocations.hpp"
-#include "fused/gru.hpp"
-#include "fused/lstm.hpp"
-#include "fused/rnn.hpp"
+#include "fused/step_kernels.hpp"
 #include "layer_checks.hpp"
+#include "recurrent_program.hpp"
 #include "tapestry/autodiff.hpp"
 
 using namespace tapestry::layers;
@@ -82,28 +83,31 @@ std::vector<Array<T>> operands_of(const Config& c, std::uint64_t seed) {
   return arrays;
 }
 
-/// The outputs of the layer.
 template <class T>
-std::array<Variable<T>, 3> run(const Config& c, std::span<const Variable<T>> in) {
-  const std::size_t state = c.bias ? 5 : 3;
-  SequenceWeights<T> w{in[1], in[2], {}, {}};
-  if (c.bias) w.b_ih = in[3], w.b_hh = in[4];
-  const Variable<T> h0 = c.initial ? in[state] : Variable<T>();
-  if (c.kind == Kind::lstm) {
-    const auto [output, h, cell] =
-        fused_lstm(in[0], w, h0, c.initial ? in[state + 1] : Variable<T>(), c.reverse);
-    return {output, h, cell};
-  }
-  if (c.kind == Kind::gru) {
-    const auto [output, h] = fused_gru(in[0], w, h0, c.reverse);
-    return {output, h, Variable<T>()};
-  }
+std::shared_ptr<const StepProgram<T>> make_program(const Config& c) {
+  if (c.kind == Kind::lstm)
+    return program_of<cells::LSTM, T>(
+        LSTMOptions{.input_size = c.inputs, .hidden_size = c.units, .bias = c.bias});
+  if (c.kind == Kind::gru)
+    return program_of<cells::GRU, T>(
+        GRUOptions{.input_size = c.inputs, .hidden_size = c.units, .bias = c.bias});
   const Activation activation = c.kind == Kind::rnn_tanh      ? Activation::tanh
                                 : c.kind == Kind::rnn_relu    ? Activation::relu
                                 : c.kind == Kind::rnn_sigmoid ? Activation::sigmoid
                                                               : Activation::identity;
-  const auto [output, h] = fused_rnn(in[0], w, activation, h0, c.reverse);
-  return {output, h, Variable<T>()};
+  return program_of<cells::RNN<T>, T>(RNNOptions<T>{.input_size = c.inputs,
+                                                    .hidden_size = c.units,
+                                                    .activation = activation,
+                                                    .bias = c.bias});
+}
+
+/// The outputs of the layer, whose program is made once.
+template <class T>
+std::array<Variable<T>, 3> run(const Config& c, std::span<const Variable<T>> in) {
+  static std::map<std::array<std::size_t, 4>, std::shared_ptr<const StepProgram<T>>> programs;
+  auto& program = programs[{static_cast<std::size_t>(c.kind), c.inputs, c.units, c.bias ? 1U : 0U}];
+  if (!program) program = make_program<T>(c);
+  return run_program(program, in, c.reverse);
 }
 
 /// A number that depends on the outputs whose bit is set in `used`, and on all operands.
@@ -264,26 +268,36 @@ BOOST_AUTO_TEST_CASE(sequences_of_a_batch_do_not_meet) {
 BOOST_AUTO_TEST_CASE(architectures_agree) {
   using tapestry::detail::Architecture;
   constexpr std::size_t rows = 3, n = 21;
-  const auto lstm = [&](Architecture architecture) {
+  constexpr auto count = static_cast<std::size_t>(StepKernel::count);
+  const auto results_of = [&](Architecture architecture, std::size_t kernel, bool repeats) {
     Generator generator(5);
-    const auto make = [&](std::size_t size) { return random_array<float>({size}, generator, 4); };
-    Array<float> gates = make(rows * 4 * n), bias = make(4 * n), c = make(rows * n);
-    Array<float> next = make(rows * n), h = make(rows * n), by_h = make(rows * n);
-    Array<float> by_c = make(rows * n), sums = make(4 * n);
-    const auto& kernels = cell_kernels<float>(architecture);
-    kernels.lstm({rows, n, gates.data(), bias.data(), c.data(), next.data(), h.data()});
-    kernels.lstm_back(
-        {rows, n, gates.data(), c.data(), next.data(), by_h.data(), nullptr, by_c.data()});
-    kernels.column_sums({rows, 4 * n, gates.data(), 4 * n, sums.data(), false});
-    return std::array{gates, next, h, by_c, sums};
+    const auto make = [&] { return random_array<float>({rows, n}, generator, 4); };
+    Array<float> a = make(), b = make(), y = make(), g = make(), d_a = make(), d_b = make();
+    Array<float> sums = make();
+    const auto rows_of = [&](Array<float>& m) { return StepRows<float>{m.data(), n}; };
+    const bool two = kernel <= static_cast<std::size_t>(StepKernel::multiply);
+    const auto& kernels = step_kernels<float>(architecture);
+    const StepForward<float> call{
+        rows,    n,     rows_of(a), !two ? StepRows<float>{} : StepRows<float>{b.data(), repeats ? 0 : n},
+        repeats, 0.75F, 0.5F,       rows_of(y)};
+    (*kernels.forward[kernel])(call);
+    (*kernels.backward[kernel])({call, rows_of(g), rows_of(d_a), false,
+                                 two ? rows_of(d_b) : StepRows<float>{}, !repeats});
+    kernels.column_sums({rows, n, g.data(), n, sums.data(), false});
+    return std::array{y, d_a, d_b, sums};
   };
-  const auto baseline = lstm(Architecture::baseline);
-  for (const Architecture other : {Architecture::avx2, Architecture::avx512}) {
-    if (!runs(other)) continue;
-    const auto results = lstm(other);
-    for (std::size_t i = 0; i < baseline.size(); ++i)
-      BOOST_TEST(relative_difference(results[i], baseline[i]) < 1e-6);
-  }
+  for (std::size_t kernel = 0; kernel < count; ++kernel)
+    for (const bool repeats : {false, true}) {
+      if (repeats && kernel > static_cast<std::size_t>(StepKernel::multiply)) continue;
+      const auto baseline = results_of(Architecture::baseline, kernel, repeats);
+      for (const Architecture other : {Architecture::avx2, Architecture::avx512}) {
+        if (!runs(other)) continue;
+        const auto results = results_of(other, kernel, repeats);
+        for (std::size_t i = 0; i < baseline.size(); ++i)
+          BOOST_TEST(relative_difference(results[i], baseline[i]) < 1e-5,
+                     "kernel " << kernel << ", result " << i);
+      }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(refused_operands_leave_the_tape_as_it_was) {

@@ -2,7 +2,7 @@
 // Matrix products against sums in double, on every architecture that runs here; and that an element
 // does not depend on what else is computed with it.
 #define BOOST_TEST_MODULE gemm
-#include "kernels/gemm.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -12,7 +12,7 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/gemm_kernels.hpp"
+#include "gemm_kernels.hpp"
 #include "tapestry/autodiff.hpp"
 
 using tapestry::Generator;

@@ -80,7 +80,7 @@ class FormulaPrinter {
         {"greater", " > "}, {"greater_equal", " >= "}};
     if (const auto symbol = symbols.find(node.op); symbol != symbols.end())
       return grouped(x[0]) + symbol->second + grouped(x[1]);
-    const std::string attributes(node.attributes);
+    const std::string attributes = str(node.attributes);
     if (node.op.ends_with("scalar") && node.op != "pow_scalar")
       return std::string_view("+-*/").find(attributes[0]) != std::string_view::npos &&
                      attributes[1] == ' '
@@ -110,7 +110,7 @@ class FormulaPrinter {
   static std::string call(const GraphNode& node, const std::vector<std::string>& x) {
     std::string text = std::string(node.op) + "(";
     for (const std::string& argument : x) text += (text.back() == '(' ? "" : ", ") + argument;
-    if (!node.attributes.empty()) text += ", " + std::string(node.attributes);
+    if (!node.attributes.empty()) text += ", " + str(node.attributes);
     return text + ")";
   }
 

@@ -314,9 +314,9 @@ BOOST_AUTO_TEST_CASE(errors_leave_all_as_it_was) {
   fails("*", "normal(1", "initialiser 'normal(1' does not end in ')'");
   fails("*", "orthogonal", "orthogonal fits matrices, not lstm.bias_ih_l0 of shape (12,)");
   fails("gru.bias*", "forget_bias",
-        "forget_bias fits the biases of an LSTM, not gru.bias_ih_l0 of shape (9,)");
+        "forget_bias fits the biases of a layer with a gate 'f', not gru.bias_ih_l0 of shape (9,)");
   fails("head.bias", "forget_bias",
-        "forget_bias fits the biases of an LSTM, not head.bias of shape (5,)");
+        "forget_bias fits the biases of a layer with a gate 'f', not head.bias of shape (5,)");
   const auto after = values(model);
   for (std::size_t i = 0; i < before.size(); ++i)
     BOOST_TEST(max_difference(after[i], before[i]) == 0);

@@ -2,7 +2,8 @@
 # cmake -D NM=nm -D OBJECTS=a.o;b.o -P kernel_symbols.cmake
 #
 # Object files for another architecture must not define what the linker could share with the rest of
-# the program: it might choose the copy with instructions that the machine does not have.
+# the program: it might choose the copy with instructions that the machine does not have. Nor may they
+# run anything at the start of a program.
 set(checked 0)
 foreach(object IN LISTS OBJECTS)
   if(object MATCHES "_avx2\\.cpp\\.")
@@ -20,6 +21,9 @@ foreach(object IN LISTS OBJECTS)
       message(SEND_ERROR "${object} defines ${symbol}")
     endif()
   endforeach()
+  if(symbols MATCHES "_GLOBAL__sub_I[^\n]*")
+    message(SEND_ERROR "${object} runs ${CMAKE_MATCH_0} at the start of a program")
+  endif()
 endforeach()
 if(checked EQUAL 0)
   message(FATAL_ERROR "no object file is for another architecture")

@@ -6,17 +6,17 @@
 #include <boost/test/unit_test.hpp>
 #include <cstddef>
 #include <limits>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <tuple>
 #include <vector>
 
-#include "fused/gru.hpp"
 #include "fused/linear.hpp"
-#include "fused/lstm.hpp"
-#include "fused/rnn.hpp"
+#include "recurrent_program.hpp"
+#include "tapestry/kernels/team.hpp"
 #include "tapestry/tapestry.hpp"
-#include "threads/team.hpp"
 
 #if __has_include(<sys/wait.h>)
 #include <sys/wait.h>
@@ -47,8 +47,9 @@ struct Model {
   static constexpr std::size_t words = 500;
   Kind kind;
   Parameter<T> embedding, w_ih, w_hh, b_ih, b_hh, weight, bias;
+  std::shared_ptr<const layers::StepProgram<T>> program;
 
-  explicit Model(Kind k) : kind(k) {
+  explicit Model(Kind k) : kind(k), program(make_program(k)) {
     const std::size_t rows = units * (k == Kind::lstm ? 4 : k == Kind::gru ? 3 : 1);
     embedding = make({words, 40});
     w_ih = make({rows, 40});
@@ -58,17 +59,24 @@ struct Model {
     weight = make({words, units});
     bias = make({words});
   }
+  static std::shared_ptr<const layers::StepProgram<T>> make_program(Kind k) {
+    using namespace layers;
+    if (k == Kind::lstm)
+      return test::program_of<cells::LSTM, T>(LSTMOptions{.input_size = 40, .hidden_size = units});
+    if (k == Kind::gru)
+      return test::program_of<cells::GRU, T>(GRUOptions{.input_size = 40, .hidden_size = units});
+    return test::program_of<cells::RNN<T>, T>(
+        RNNOptions<T>{.input_size = 40, .hidden_size = units});
+  }
   static Parameter<T> make(const Shape& shape) {
     return Parameter<T>(layers::uniform<T>(shape, 0.3));
   }
   ParameterList<T> parameters() { return {&embedding, &w_ih, &w_hh, &b_ih, &b_hh, &weight, &bias}; }
 
   Variable<T> output(Tape<T>& tape, const Variable<T>& x) {
-    const layers::SequenceWeights<T> w{tape.watch(w_ih), tape.watch(w_hh), tape.watch(b_ih),
-                                       tape.watch(b_hh)};
-    if (kind == Kind::lstm) return layers::fused_lstm(x, w).output;
-    if (kind == Kind::gru) return layers::fused_gru(x, w).output;
-    return layers::fused_rnn(x, w, layers::Activation::tanh).output;
+    const std::array<Variable<T>, 5> in{x, tape.watch(w_ih), tape.watch(w_hh), tape.watch(b_ih),
+                                        tape.watch(b_hh)};
+    return test::run_program(program, std::span<const Variable<T>>(in), false)[0];
   }
   Variable<T> loss(Tape<T>& tape, const Indices& tokens, const Indices& targets) {
     const auto y = output(tape, take(tape.watch(embedding), tokens, 0));

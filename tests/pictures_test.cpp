@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(heat_maps_have_a_cell_for_each_path) {
   expect_svg(shares);
   BOOST_TEST(shares.find("share of the gradient") != std::string::npos);
   // h_{-1} = 0, so the first column of the recurrent weight is empty: 15 of the 21 cells are left,
-  // and the boxes of the colour scale come with them.
+  // and the boxes of the color scale come with them.
   BOOST_TEST(count(norms, "<polygon") >= 15u);
   save_heat_map(studied.table, "heat_map.svg");
   expect_svg(read_text("heat_map.svg"));
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(curves_name_what_they_compare) {
 BOOST_AUTO_TEST_CASE(curves_of_any_kind) {
   const double nan = std::nan("");
   const std::vector<double> x{0, 1, 2, 3, 4, 5};
-  const Curve whole{.name = "a_1 <'b'>", .x = x, .y = {3, 2, 1, 1, 1, 2}, .colour = 1};
+  const Curve whole{.name = "a_1 <'b'>", .x = x, .y = {3, 2, 1, 1, 1, 2}, .color = 1};
   const Curve parted{.x = x, .y = {1, 2, nan, 4, INFINITY, 1}, .dashed = true};
   const std::string svg =
       curves_svg({whole, parted},
@@ -158,8 +158,8 @@ BOOST_AUTO_TEST_CASE(curves_that_cannot_be) {
   expect({{"ok", {1}, {1}}, {"b", {1, 2}, {1}}}, "curve 'b' has 2 x and 1 y");
   expect({{"a", {1, 2, std::nan("")}, {-1, 0, 1}}, {"b"}},
          "no curve has a point that can be drawn");
-  expect({{.name = "c", .x = {1}, .y = {1}, .colour = -2}},
-         "curve 'c' has the colour -2, which is below -1");
+  expect({{.name = "c", .x = {1}, .y = {1}, .color = -2}},
+         "curve 'c' has the color -2, which is below -1");
   BOOST_CHECK_EXCEPTION(save_curves({}, "none.svg"), ArgumentError,
                         says("[save_curves] there are no curves"));
   BOOST_TEST(!std::filesystem::exists("none.svg"));

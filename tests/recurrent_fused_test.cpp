@@ -131,45 +131,76 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(let_gradients_into_a_given_state, Layer, Layers) {
   BOOST_TEST(relative_difference(gradients[0], gradients[1]) < 1e-13);
 }
 
-// The rule by which a layer runs in primitive ops, and that it does not hide which way it goes.
-BOOST_AUTO_TEST_CASE(fall_back_by_a_visible_rule) {
+// All options of the library's cells run fused; what does not says why.
+BOOST_AUTO_TEST_CASE(fuse_with_every_option) {
   const Array<double> x = sample<double>({3, 2, 3});
-  const auto expect = [&](auto layer, bool fuses, const char* what) {
-    BOOST_TEST(layer.fuses() == fuses, what);
+  const auto expect = [&](auto layer, const char* what) {
+    BOOST_TEST(layer.fuses(), what << ": " << layer.why_not_fused());
     Tape<double> tape;
     layer(tape.constant(x));
-    BOOST_TEST(has_sequence(tape) == fuses, what);
+    BOOST_TEST(has_sequence(tape), what);
+    expect_same(run(layer, false, x), run(layer, true, x));
+    expect_same(run(layer, false, x, Lengths{1, 3}), run(layer, true, x, Lengths{1, 3}));
   };
   const std::size_t i = 3, h = 4;
-  expect(LSTM<double>({.input_size = i, .hidden_size = h}), true, "plain");
-  expect(LSTM<double>({.input_size = i, .hidden_size = h, .forget_bias = 1}), true, "forget bias");
-  expect(LSTM<double>({.input_size = i, .hidden_size = h, .layer_norm = true}), false, "norm");
-  expect(LSTM<double>({.input_size = i, .hidden_size = h, .peephole = true}), false, "peephole");
-  expect(LSTM<double>({.input_size = i, .hidden_size = h, .proj_size = 2}), false, "projection");
-  expect(GRU<double>({.input_size = i, .hidden_size = h, .reset_after = false}), false, "reset");
-  expect(RNN<double>({.input_size = i, .hidden_size = h, .activation = Activation::relu}), true,
-         "relu");
-  expect(
-      RNN<double>(
-          {.input_size = i, .hidden_size = h, .activation = [](const auto& v) { return sin(v); }}),
-      false, "sin");
-  expect(RNN<double>({.input_size = i, .hidden_size = h, .output_size = 2}), false, "output");
-  LSTM<double> masked({.input_size = i, .hidden_size = h, .variational_dropout = {.state = 0.5}});
-  expect(masked, false, "variational dropout");
-  tapestry::eval(masked);
-  expect(masked, true, "variational dropout, not in training");
+  expect(LSTM<double>({.input_size = i, .hidden_size = h}), "plain");
+  expect(LSTM<double>({.input_size = i, .hidden_size = h, .forget_bias = 1}), "forget bias");
+  expect(LSTM<double>({.input_size = i, .hidden_size = h, .layer_norm = true}), "norm");
+  expect(LSTM<double>({.input_size = i, .hidden_size = h, .peephole = true}), "peephole");
+  expect(LSTM<double>({.input_size = i, .hidden_size = h, .proj_size = 2}), "projection");
+  expect(LSTM<double>({.input_size = i,
+                       .hidden_size = h,
+                       .num_layers = 2,
+                       .bidirectional = true,
+                       .layer_norm = true,
+                       .learned_initial_state = true,
+                       .peephole = true,
+                       .proj_size = 2}),
+         "all of them");
+  expect(GRU<double>({.input_size = i, .hidden_size = h, .reset_after = false}), "reset before");
+  expect(GRU<double>({.input_size = i, .hidden_size = h, .layer_norm = true}), "norm");
+  expect(RNN<double>({.input_size = i, .hidden_size = h, .activation = Activation::relu}), "relu");
+  expect(RNN<double>({.input_size = i, .hidden_size = h, .layer_norm = true}), "norm");
+  const auto sine = [](const auto& v) { return sin(v); };
+  expect(RNN<double>({.input_size = i, .hidden_size = h, .activation = sine}), "sin");
+  expect(LSTM<double>({.input_size = i,
+                       .hidden_size = h,
+                       .activation = Activation::relu,
+                       .recurrent_activation = sine}),
+         "activations");
+  for (const double input : {0.0, 0.5})
+    for (const double state : {0.0, 0.5})
+      expect(LSTM<double>({.input_size = i,
+                           .hidden_size = h,
+                           .num_layers = 2,
+                           .variational_dropout = {.input = input, .state = state}}),
+             "variational dropout");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(fall_back_for_sequences_that_end_early, Layer, Layers) {
-  Layer layer = make<Layer>(1, false);
+BOOST_AUTO_TEST_CASE(say_why_they_do_not_fuse) {
+  const std::size_t i = 3, h = 4;
+  const RNN<double> output({.input_size = i, .hidden_size = h, .output_size = 2});
+  BOOST_TEST(!output.fuses());
+  const RNN<double> mixing({.input_size = i, .hidden_size = h, .activation = [](const auto& v) {
+                              return v - mean(v, 0, true);
+                            }});
+  BOOST_TEST(mixing.why_not_fused().find("'mean'") != std::string::npos, mixing.why_not_fused());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(fuse_sequences_that_end_early, Layer, Layers) {
+  Layer layer = make<Layer>(2, true);
   const auto fused = [&](const Lengths& lengths, std::size_t steps) {
     Tape<double> tape;
     layer(tape.constant(zeros<double>({steps, 2, 3})), lengths);
     return has_sequence(tape);
   };
   BOOST_TEST(fused({4, 4}, 4));
-  BOOST_TEST(!fused({4, 3}, 4));
+  BOOST_TEST(fused({4, 3}, 4));
+  BOOST_TEST(fused({0, 2}, 2));
   BOOST_TEST(!fused({0, 0}, 0));
+  const Array<double> x = sample<double>({5, 4, 3});
+  for (const Lengths& lengths : {Lengths{5, 2, 4, 4}, Lengths{1, 0, 3, 5}, Lengths{2, 2, 1, 0}})
+    expect_same(run(layer, false, x, lengths), run(layer, true, x, lengths));
 }
 
 // What readers see

@@ -2,7 +2,7 @@
 // exp, tanh and sigmoid of arrays: how far they are off, on every architecture that runs here; and
 // that a number's result does not depend on where it stands.
 #define BOOST_TEST_MODULE vector_math
-#include "kernels/vector_math.hpp"
+#include "tapestry/kernels/detail/vector_math.hpp"
 
 #include <algorithm>
 #include <bit>

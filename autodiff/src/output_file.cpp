@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "output_file.hpp"
+#include "tapestry/autodiff/detail/output_file.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

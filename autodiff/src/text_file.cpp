@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "text_file.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 
 #include <algorithm>
 #include <array>
 #include <system_error>
 
-#include "output_file.hpp"
+#include "tapestry/autodiff/detail/output_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/save_text.hpp"
 

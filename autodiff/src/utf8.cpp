@@ -57,6 +57,23 @@ bool is_cut_character(std::string_view text) {
   return text.size() < 3 || is_continuation(byte_at(text, 2));
 }
 
+std::size_t valid_length(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t length = character_length(text, at);
+    if (length == 0) break;
+    at += length;
+  }
+  return at;
+}
+
+std::string_view start_of(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  for (std::size_t back = 1; back <= std::min<std::size_t>(most, 3); ++back)
+    if (is_cut_character(text.substr(most - back, back))) return text.substr(0, most - back);
+  return text.substr(0, most);
+}
+
 unsigned code_point(std::string_view character) {
   static constexpr std::array<unsigned, 5> lead_mask = {0, 0x7F, 0x1F, 0x0F, 0x07};
   unsigned code = byte_at(character, 0) & lead_mask[character.size()];

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "tapestry/data/vocabulary.hpp"
+#include "tapestry/data/split.hpp"
 
 namespace tapestry::data::detail {
 

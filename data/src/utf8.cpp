@@ -11,17 +11,6 @@ unsigned byte_of(std::string_view text, std::size_t at = 0) {
   return static_cast<unsigned char>(text[at]);
 }
 
-/// Length of the longest start of `text` that is whole, valid characters.
-std::size_t valid_length(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t length = character_length(text, at);
-    if (length == 0) break;
-    at += length;
-  }
-  return at;
-}
-
 std::string code_text(unsigned code) { return "U+" + hex_text(code, 4); }
 
 }  // namespace

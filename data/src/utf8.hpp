@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "tapestry/autodiff/utf8.hpp"
-#include "tapestry/data/vocabulary.hpp"
+#include "tapestry/data/detail/utf8_state.hpp"
 
 namespace tapestry::data::utf8 {
 
@@ -21,6 +21,7 @@ using tapestry::utf8::code_point;
 using tapestry::utf8::count;
 using tapestry::utf8::is_control;
 using tapestry::utf8::is_cut_character;
+using tapestry::utf8::valid_length;
 
 /// `character_length`, but throws ArgumentError naming `op` and the byte instead of returning 0.
 [[nodiscard]] std::size_t checked_length(const char* op, std::string_view text, std::size_t at);

@@ -14,7 +14,7 @@
 
 /// What a checkpoint says about itself.
 struct CheckpointInfo {
-  TrainingOptions options;
+  CharRnnOptions options;
   tapestry::data::Vocabulary vocabulary;
   std::uint64_t text = 0;  ///< fingerprint of the text it was trained on
 };

@@ -19,7 +19,7 @@ tp::data::SequenceBatches held_out(std::shared_ptr<const tp::data::TokenSource> 
   return tp::data::SequenceBatches(std::move(source), {.steps = steps, .batch = streams});
 }
 
-[[noreturn]] void throw_too_short(const TrainingOptions& options, std::size_t there) {
+[[noreturn]] void throw_too_short(const CharRnnOptions& options, std::size_t there) {
   throw tp::FileError("train", "'" + options.text + "' is too short: " + std::to_string(there) +
                                    " tokens to train on, and a batch of " +
                                    std::to_string(options.batch) + " sequences of " +
@@ -29,7 +29,7 @@ tp::data::SequenceBatches held_out(std::shared_ptr<const tp::data::TokenSource> 
 
 }  // namespace
 
-TextParts split(std::shared_ptr<const tp::data::TextTokens> text, const TrainingOptions& options) {
+TextParts split(std::shared_ptr<const tp::data::TextTokens> text, const CharRnnOptions& options) {
   const std::size_t size = text->size();
   const auto kept = static_cast<std::size_t>(static_cast<double>(size) * (1 - options.validation));
   if (kept == 0 || options.sequence > (kept - 1) / options.batch) throw_too_short(options, kept);
@@ -56,7 +56,7 @@ tp::data::VocabularyOptions vocabulary_options(const TokenOptions& options) {
 }
 
 std::unique_ptr<tp::optim::Optimizer<>> make_optimizer(CharModel& model,
-                                                       const TrainingOptions& options) {
+                                                       const CharRnnOptions& options) {
   tp::ParameterList<float> matrices, biases;
   for (tp::Parameter<float>* parameter : tp::parameters(model))
     (parameter->shape().rank() > 1 ? matrices : biases).push_back(parameter);

@@ -25,13 +25,13 @@ struct TextParts {
 
 /// Holds out the end of the text. Throws FileError when one of the parts is too short.
 [[nodiscard]] TextParts split(std::shared_ptr<const tapestry::data::TextTokens> text,
-                              const TrainingOptions& options);
+                              const CharRnnOptions& options);
 
 [[nodiscard]] tapestry::data::VocabularyOptions vocabulary_options(const TokenOptions& options);
 
 /// Matrices with the weight decay of the options, biases without.
 [[nodiscard]] std::unique_ptr<tapestry::optim::Optimizer<>> make_optimizer(
-    CharModel& model, const TrainingOptions& options);
+    CharModel& model, const CharRnnOptions& options);
 
 [[nodiscard]] tapestry::optim::Schedule make_schedule(const ScheduleOptions& options,
                                                       std::uint64_t steps);

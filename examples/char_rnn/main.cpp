@@ -43,7 +43,7 @@ CLI::Option* add_option(CLI::App* app, const OptionText& text, tapestry::data::U
 
 void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Learns a text");
-  const auto o = std::make_shared<TrainingOptions>();
+  const auto o = std::make_shared<CharRnnOptions>();
   const auto run = std::make_shared<RunOptions>();
   CLI::Option* text = command->add_option("--text", o->text, "what is learned: a file in UTF-8");
   add(command, "--output", run->output,

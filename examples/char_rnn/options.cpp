@@ -54,7 +54,7 @@ void read(const Json& json, const std::string& place, Value& value, const Check*
 
 }  // namespace
 
-std::string to_json(const TrainingOptions& options) {
+std::string to_json(const CharRnnOptions& options) {
   Json json;
   json["text"] = options.text;
   for_each_option(options, [&](const OptionText& option, const auto& value, const auto&) {
@@ -63,12 +63,12 @@ std::string to_json(const TrainingOptions& options) {
   return json.dump();
 }
 
-TrainingOptions options_from_json(const std::string& json, const std::string& file) {
+CharRnnOptions options_from_json(const std::string& json, const std::string& file) {
   try {
     if (json.size() > longest)
       throw tapestry::ArgumentError("options", std::to_string(json.size()) + " bytes are too many");
     const Json parsed = Json::parse(json);
-    TrainingOptions options;
+    CharRnnOptions options;
     read(parsed, "/text", options.text, nullptr);
     for_each_option(options, [&](const OptionText& option, auto& value, const auto& check) {
       read(parsed, option.place, value, &check);

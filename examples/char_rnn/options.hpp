@@ -35,7 +35,7 @@ struct ScheduleOptions {
 };
 
 /// All that training depends on: a run is repeated by the same options and text.
-struct TrainingOptions {
+struct CharRnnOptions {
   std::string text;
   TokenOptions tokens;
   ModelOptions model;
@@ -64,5 +64,5 @@ struct RunOptions {
 };
 
 /// As JSON, and from it. `options_from_json` throws FileError for `file` when it is malformed.
-[[nodiscard]] std::string to_json(const TrainingOptions& options);
-[[nodiscard]] TrainingOptions options_from_json(const std::string& json, const std::string& file);
+[[nodiscard]] std::string to_json(const CharRnnOptions& options);
+[[nodiscard]] CharRnnOptions options_from_json(const std::string& json, const std::string& file);

@@ -81,7 +81,7 @@ class Trainer {
   void finish(End end);
 
   CheckpointInfo info_;
-  const TrainingOptions& options_ = info_.options;
+  const CharRnnOptions& options_ = info_.options;
   RunOptions run_;
   TextParts parts_;
   CharModel model_;
@@ -370,7 +370,7 @@ void check_outputs(const std::string& text, const RunOptions& run) {
 
 }  // namespace
 
-void train(TrainingOptions options, const RunOptions& run) {
+void train(CharRnnOptions options, const RunOptions& run) {
   tp::set_num_threads(run.threads);
   tp::seed(options.seed);
   if (run.resume) {

@@ -12,4 +12,4 @@
 /// Throws FileError for a text that cannot be used, for a folder that holds a run already, unless
 /// it is to be resumed or overwritten, and when the last checkpoint cannot be written;
 /// AnomalyError, with the op, when a loss or gradient is not finite.
-void train(TrainingOptions options, const RunOptions& run);
+void train(CharRnnOptions options, const RunOptions& run);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "tapestry/autodiff/error.hpp"
 
@@ -13,7 +14,7 @@ namespace tapestry::layers {
 inline constexpr std::size_t largest_size = std::size_t{1} << 48;
 
 /// Throws ArgumentError when a size of a layer is 0, or so large that no machine could hold it.
-inline void check_size(const char* layer, const char* what, std::size_t size) {
+inline void check_size(std::string_view layer, const char* what, std::size_t size) {
   if (size == 0) throw ArgumentError(layer, std::string(what) + " must be positive");
   if (size > largest_size)
     throw ArgumentError(layer, std::string(what) + " is too large: " + std::to_string(size));

@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "output_file.hpp"
+#include "tapestry/autodiff/detail/output_file.hpp"
 
 namespace tapestry::detail {
 

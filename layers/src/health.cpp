@@ -17,22 +17,6 @@ namespace {
 using layers::Direction;
 using layers::Lengths;
 
-struct Gate {
-  std::string_view name;
-  bool sigmoid = false;
-};
-
-constexpr std::array<Gate, 6> lstm_gates{
-    {{"i", true}, {"f", true}, {"g"}, {"o", true}, {"c"}, {"h"}}};
-constexpr std::array<Gate, 4> gru_gates{{{"r", true}, {"z", true}, {"n"}, {"h"}}};
-constexpr std::array<Gate, 1> rnn_gates{{{"h"}}};
-
-std::span<const Gate> gates_of(std::string_view kind) {
-  if (kind == "lstm") return lstm_gates;
-  if (kind == "gru") return gru_gates;
-  return rnn_gates;
-}
-
 /// Gradients of the values that steps have under one name, by time; those that the tape holds.
 template <class T>
 std::map<std::int64_t, double> gradient_norms(const Variable<T>& output, std::string_view name,
@@ -103,20 +87,20 @@ void measure(const Array<T>& values, bool sigmoid, const Lengths& lengths, Value
 
 }  // namespace
 
-template <class T, class State>
-HealthReport health_report(layers::Recurrent<T, State>& layer,
-                           const layers::Recurrence<T, State>& result,
-                           const HealthOptions<std::type_identity_t<T>>& options) {
+template <class T>
+HealthReport detail::health_report(const layers::RecurrentLayer<T>& layer,
+                                   const layers::StepRecord<T>& record,
+                                   const HealthOptions<T>& options) {
   HealthReport report{.layer = layer.name()};
   const bool both = layer.directions() == 2;
   for (std::size_t l = 0; l < layer.options().num_layers; ++l) {
     for (std::size_t d = 0; d < layer.directions(); ++d) {
       const auto direction = d == 0 ? Direction::forward : Direction::reverse;
       const std::string_view scope = !both ? "" : d == 0 ? "forward" : "reverse";
-      for (const Gate& gate : gates_of(layer.cell_options().kind)) {
-        ValueHealth health{.name = std::string(gate.name), .layer = l, .direction = direction};
-        measure(result.gate(gate.name, l, direction), gate.sigmoid, options.lengths, health);
-        const auto norms = gradient_norms(result.output, gate.name, l, scope);
+      for (const std::string& name : layer.value_names()) {
+        ValueHealth health{.name = name, .layer = l, .direction = direction};
+        measure(record.gate(name, l, direction), layer.is_sigmoid(name), options.lengths, health);
+        const auto norms = gradient_norms(record.last, name, l, scope);
         for (StepHealth& step : health.steps)
           if (const auto found = norms.find(static_cast<std::int64_t>(step.time));
               found != norms.end())
@@ -125,18 +109,10 @@ HealthReport health_report(layers::Recurrent<T, State>& layer,
       }
     }
   }
-  const ParameterList<T> own = options.parameters.empty() ? parameters(layer) : options.parameters;
-  report.parameters = parameter_health(own, options.update);
+  report.parameters = parameter_health(options.parameters, options.update);
   return report;
 }
 
-TAPESTRY_INSTANTIATE_AS((HealthReport(layers::Recurrent<T, layers::HiddenState<T>>&,
-                                      const layers::Recurrence<T, layers::HiddenState<T>>&,
-                                      const HealthOptions<T>&)),
-                        health_report)
-TAPESTRY_INSTANTIATE_AS((HealthReport(layers::Recurrent<T, layers::CellState<T>>&,
-                                      const layers::Recurrence<T, layers::CellState<T>>&,
-                                      const HealthOptions<T>&)),
-                        health_report)
+TAPESTRY_INSTANTIATE(detail::health_report)
 
 }  // namespace tapestry

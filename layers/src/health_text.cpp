@@ -5,10 +5,10 @@
 #include <ostream>
 #include <system_error>
 
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/utf8.hpp"
 #include "tapestry/layers/health.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

@@ -23,7 +23,7 @@ struct Arguments {
   layers::Fan fan = layers::Fan::in;
 };
 
-enum class Fits : std::uint8_t { anything, matrices, lstm_biases };
+enum class Fits : std::uint8_t { anything, matrices, gate_biases };
 enum class Takes : std::uint8_t { nothing, number, gain, gain_and_fan };
 
 /// An initialiser: what it is called, takes and fits, and how it changes a value whose rows are
@@ -57,12 +57,6 @@ constexpr auto make_blocks = [](Array<T>& value, const Arguments& a, std::size_t
 };
 
 template <class T>
-constexpr auto fill_forget_gate = [](Array<T>& value, const Arguments& a, std::size_t blocks) {
-  const std::size_t rows = value.size() / blocks;  // gates i f g o
-  std::fill_n(value.data() + rows, rows, static_cast<T>(a.number));
-};
-
-template <class T>
 const auto& recipes() {
   static const std::array<Recipe<T>, 12> list{{
       {"zeros", Fits::anything, Takes::nothing, 0, fill_with<T>},
@@ -78,7 +72,7 @@ const auto& recipes() {
        make_he<T, layers::he_normal<T>>},
       {"orthogonal", Fits::matrices, Takes::gain, 1, make_blocks<T, layers::orthogonal<T>>},
       {"identity", Fits::matrices, Takes::gain, 1, make_blocks<T, layers::identity<T>>},
-      {"forget_bias", Fits::lstm_biases, Takes::number, 1, fill_forget_gate<T>},
+      {"forget_bias", Fits::gate_biases, Takes::number, 1, fill_with<T>},
   }};
   return list;
 }
@@ -200,8 +194,18 @@ void check_fit(const Recipe<T>& recipe, const InitTarget<T>& target) {
                              " of shape " + shape.str());
   };
   if (recipe.fits == Fits::matrices && shape.rank() != 2) fail("matrices");
-  if (recipe.fits == Fits::lstm_biases && (shape.rank() != 1 || blocks_of(target) != 4))
-    fail("the biases of an LSTM");
+  if (recipe.fits == Fits::gate_biases &&
+      (shape.rank() != 1 || target.hidden_size == 0 || blocks_of(target) != target.gates ||
+       target.forget == target.gates))
+    fail("the biases of a layer with a gate 'f'");
+}
+
+template <class T>
+void apply(const Recipe<T>& recipe, const Arguments& arguments, const InitTarget<T>& target,
+           Array<T>& value) {
+  if (recipe.fits != Fits::gate_biases) return recipe.apply(value, arguments, blocks_of(target));
+  std::fill_n(value.data() + target.forget * target.hidden_size, target.hidden_size,
+              static_cast<T>(arguments.number));
 }
 
 /// The value of each target after the rules, if one names it.
@@ -219,7 +223,7 @@ std::vector<std::optional<Array<T>>> initialised(const std::vector<InitTarget<T>
       found = true;
       check_fit(recipe, targets[i]);
       if (!values[i]) values[i] = targets[i].parameter->storage();
-      recipe.apply(*values[i], arguments, blocks_of(targets[i]));
+      apply(recipe, arguments, targets[i], *values[i]);
     }
     if (!found) throw_no_match(rule, targets);
   }

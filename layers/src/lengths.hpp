@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tapestry/autodiff/error.hpp"
@@ -13,7 +14,7 @@
 namespace tapestry::layers {
 
 /// Throws unless there are `batch` lengths in [shortest, steps].
-inline void check_lengths(const char* op, const std::vector<std::size_t>& lengths,
+inline void check_lengths(std::string_view op, const std::vector<std::size_t>& lengths,
                           std::size_t steps, std::size_t batch, std::size_t shortest = 0) {
   if (lengths.size() != batch)
     throw ShapeError(op, std::to_string(lengths.size()) + " lengths for a batch of " +

@@ -10,9 +10,9 @@
 #include "file.hpp"
 #include "npy.hpp"
 #include "other_format.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tensors.hpp"
-#include "text_file.hpp"
 #include "zip.hpp"
 
 namespace tapestry::detail {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "problems.hpp"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/utf8.hpp"
 
 namespace tapestry::detail {
 namespace {
@@ -29,24 +29,16 @@ void Problems::raise_if_any(const char* op, const std::string& path) const {
 
 std::string in_quotes(std::string_view name) {
   constexpr std::size_t longest = 200;
-  std::string text(name.substr(0, longest));
-  if (name.size() > longest) {
-    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80; };
-    while (!text.empty() && continues(text.back())) text.pop_back();  // no half of a character
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
-    text += "...";
-  }
+  std::string text(utf8::start_of(name, longest));
+  if (name.size() > longest) text += "...";
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
   return "'" + text + "'";
 }
 
 void check_utf8(const char* op, const std::string& text) {
-  try {
-    static_cast<void>(nlohmann::json(text).dump());
-  } catch (const nlohmann::json::type_error&) {
+  if (utf8::valid_length(text) < text.size())
     throw ArgumentError(op, "the text " + in_quotes(text) + " is not UTF-8");
-  }
 }
 
 std::string shape_text(const std::vector<std::uint64_t>& shape) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tapestry/autodiff/detail/expansion.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::layers {
@@ -140,7 +141,7 @@ Array<T> StepRecord<T>::gate(std::string_view name, std::size_t layer, Direction
     throw IndexError("gate", "there is no reverse direction: bidirectional is false");
   const char* way = direction == Direction::forward ? "forward" : "reverse";
   if (!bidirectional) way = nullptr;
-  GateSearch<T> search{name, last.shape()[1], layer, way, {}, {}};
+  GateSearch<T> search{name, batch, layer, way, {}, {}};
   const std::uint32_t end = last.index() + 1;
   const std::uint32_t fused = fused_node(tape, first, end, layer, way);
   std::optional<detail::Expansion<T>> inside;
@@ -154,9 +155,27 @@ Array<T> StepRecord<T>::gate(std::string_view name, std::size_t layer, Direction
     const auto size = static_cast<std::uint32_t>(inside->tape().entries.size());
     search.look(inside->tape(), inside->input_count(), size);
   }
-  const bool unrecorded = tape.entries[last.index()].node == detail::none && last.shape()[0] > 0;
+  const bool unrecorded = tape.entries[last.index()].node == detail::none && steps > 0;
   if (search.found.empty()) throw_no_gate(search, unrecorded);
   return stacked(inside ? inside->tape() : tape, search.found, lengths);
+}
+
+template <class T>
+Array<T> StepRecord<T>::gate(std::string_view name) const {
+  const std::size_t directions = bidirectional ? 2 : 1;
+  if (layers * directions == 1) return gate(name, 0, Direction::forward);
+  std::vector<std::size_t> shape;
+  Array<T> all;
+  for (std::size_t k = 0; k < layers * directions; ++k) {
+    const Array<T> one =
+        gate(name, k / directions, k % directions == 0 ? Direction::forward : Direction::reverse);
+    if (k == 0) {
+      shape = {layers * directions, one.shape()[0], one.shape()[1], one.shape()[2]};
+      all = Array<T>::from_shape(shape);
+    }
+    std::copy_n(one.data(), one.size(), all.data() + k * one.size());
+  }
+  return all;
 }
 
 template <class T>
@@ -168,9 +187,7 @@ void copy_value(const Variable<T>& v, Array<T>& into) {
   std::copy_n(value.data(), value.size(), into.data());
 }
 
-template void copy_value(const Variable<float>&, Array<float>&);
-template void copy_value(const Variable<double>&, Array<double>&);
-template struct StepRecord<float>;
-template struct StepRecord<double>;
+TAPESTRY_INSTANTIATE(copy_value)
+TAPESTRY_INSTANTIATE_TYPES(struct StepRecord)
 
 }  // namespace tapestry::layers

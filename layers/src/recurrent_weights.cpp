@@ -5,31 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check.hpp"
-#include "tapestry/autodiff/number_text.hpp"
+#include "make_weights.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/layers/init.hpp"
-#include "tapestry/layers/recurrent.hpp"
 
 namespace tapestry::layers {
 namespace {
-
-void check_rate(const char* kind, const char* what, double rate) {
-  if (!(rate >= 0 && rate <= 1))
-    throw ArgumentError(kind, std::string(what) + " must lie in [0, 1], not " + fixed_text(rate));
-}
-
-void check_options(const char* kind, const RecurrentOptions& options) {
-  check_size(kind, "input_size", options.input_size);
-  check_size(kind, "hidden_size", options.hidden_size);
-  check_size(kind, "num_layers", options.num_layers);
-  check_rate(kind, "dropout", options.dropout);
-  if (options.dropout > 0 && options.num_layers == 1)
-    throw ArgumentError(kind,
-                        "dropout lies between layers and would do nothing in a single one: use "
-                        "layers::Dropout after it, variational_dropout within it, or more layers");
-  check_rate(kind, "variational_dropout.input", options.variational_dropout.input);
-  check_rate(kind, "variational_dropout.state", options.variational_dropout.state);
-}
 
 template <class T>
 Array<T> constant(std::size_t size, T value) {
@@ -41,22 +22,29 @@ Array<T> constant(std::size_t size, T value) {
 }  // namespace
 
 template <class T>
-RecurrentWeights<T> make_weights(const CellOptions& o, std::size_t input_size,
+RecurrentWeights<T> make_weights(const StepProgram<T>& program, std::size_t input_size,
                                  const std::string& suffix) {
-  const std::size_t rows = o.gates * o.hidden_size;
-  tapestry::detail::check_size(o.kind, {rows, input_size});
-  tapestry::detail::check_size(o.kind, {rows, o.state_size()});
+  const CellShape& o = program.cell;
+  const std::size_t rows = o.gates.size() * o.hidden_size;
+  tapestry::detail::check_size(o.name, {rows, input_size});
+  tapestry::detail::check_size(o.name, {rows, o.state_size()});
   const double bound = 1 / std::sqrt(static_cast<double>(o.hidden_size));
-  const auto random = [&](Parameter<T>& parameter, const Shape& shape, const char* name) {
-    parameter = Parameter<T>(uniform<T>(shape, bound), name + suffix);
+  std::vector<std::string> asked = program.parameters;
+  if (!program.is_recorded()) asked = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+  const auto is_asked = [&](const std::string& name) {
+    return std::ranges::find(asked, name) != asked.end();
   };
-  const auto even = [&](Parameter<T>& parameter, std::size_t size, T value, const char* name) {
-    parameter = Parameter<T>(constant(size, value), name + suffix);
+  const auto random = [&](Parameter<T>& parameter, const Shape& shape, const std::string& name) {
+    if (is_asked(name)) parameter = Parameter<T>(uniform<T>(shape, bound), name + suffix);
+  };
+  const auto even = [&](Parameter<T>& parameter, std::size_t size, T value,
+                        const std::string& name) {
+    if (is_asked(name)) parameter = Parameter<T>(constant(size, value), name + suffix);
   };
   const auto norm = [&](Parameter<T>& gain, Parameter<T>& bias, std::size_t size,
                         const std::string& name) {
-    even(gain, size, T{1}, (name + "_gain").c_str());
-    if (o.bias) even(bias, size, T{0}, (name + "_bias").c_str());
+    even(gain, size, T{1}, name + "_gain");
+    even(bias, size, T{0}, name + "_bias");
   };
 
   RecurrentWeights<T> w;
@@ -64,52 +52,52 @@ RecurrentWeights<T> make_weights(const CellOptions& o, std::size_t input_size,
   random(w.weight_hh, {rows, o.state_size()}, "weight_hh");
   if (o.bias) random(w.bias_ih, {rows}, "bias_ih");
   if (o.bias) random(w.bias_hh, {rows}, "bias_hh");
-  if (o.proj_size > 0) random(w.weight_hr, {o.proj_size, o.hidden_size}, "weight_hr");
-  if (o.peephole) random(w.peephole, {3 * o.hidden_size}, "peephole");
-  if (o.layer_norm) {
-    norm(w.norm_ih_gain, w.norm_ih_bias, rows, "norm_ih");
-    norm(w.norm_hh_gain, w.norm_hh_bias, rows, "norm_hh");
-    if (o.has_cell) norm(w.norm_c_gain, w.norm_c_bias, o.hidden_size, "norm_c");
+  random(w.weight_hr, {o.proj_size, o.hidden_size}, "weight_hr");
+  random(w.peephole, {3 * o.hidden_size}, "peephole");
+  norm(w.norm_ih_gain, w.norm_ih_bias, rows, "norm_ih");
+  norm(w.norm_hh_gain, w.norm_hh_bias, rows, "norm_hh");
+  norm(w.norm_c_gain, w.norm_c_bias, o.hidden_size, "norm_c");
+  for (const std::string& name : asked) {
+    const bool known = name.starts_with("weight_") || name.starts_with("bias_") ||
+                       name.starts_with("norm_") || name == "peephole";
+    if (known) continue;
+    w.vectors.emplace_back(name, Parameter<T>());
+    random(w.vectors.back().second, {o.hidden_size}, name);
   }
-  if (o.learned_initial_state) {
-    even(w.h0, o.state_size(), T{0}, "h0");
-    if (o.has_cell) even(w.c0, o.hidden_size, T{0}, "c0");
+  for (std::size_t k = 0; o.learned_initial_state && k < o.states.size(); ++k) {
+    const std::string name = initial_name(o, k);
+    Parameter<T> zeros(constant(o.state_size(k), T{0}), name + suffix);
+    if (k == 0)
+      w.h0 = std::move(zeros);
+    else if (k == 1)
+      w.c0 = std::move(zeros);
+    else
+      w.vectors.emplace_back(name, std::move(zeros));
   }
   return w;
 }
 
 template <class T>
-RecurrentLayer<T>::RecurrentLayer(CellOptions cell, const RecurrentOptions& options)
-    : Layer(cell.kind), options_(options), cell_(cell) {
-  check_options(cell.kind, options);
-  cell_.learned_initial_state = options.learned_initial_state;
-  const std::size_t places = options.num_layers * directions();
-  tapestry::detail::check_size(cell.kind,
-                               {places, cell.gates * cell.hidden_size,
-                                std::max(options.input_size, directions() * cell.state_size())});
-  for (std::size_t k = 0; k < places; ++k) {
-    const bool lowest = k < directions();
-    const std::size_t inputs = lowest ? options.input_size : directions() * cell_.state_size();
-    weights_.push_back(make_weights<T>(cell_, inputs, suffix(k)));
-  }
+void set_bias(const CellShape& cell, RecurrentWeights<T>& weights, std::string_view gate,
+              double value) {
+  const std::size_t first = cell.place_of(gate) * cell.hidden_size;
+  std::fill_n(weights.bias_ih.storage().data() + first, cell.hidden_size, static_cast<T>(value));
+  std::fill_n(weights.bias_hh.storage().data() + first, cell.hidden_size, T{0});
+}
+
+std::string initial_name(const CellShape& cell, std::size_t state) {
+  if (state < 2) return state == 0 ? "h0" : "c0";
+  return cell.states[state] + "0";
 }
 
 template <class T>
-RecurrentWeights<T>& RecurrentLayer<T>::weights(std::size_t layer, Direction direction) {
-  check_there();
-  if (layer >= options_.num_layers)
-    throw IndexError(cell_.kind, "there is no layer " + std::to_string(layer) + " among " +
-                                     std::to_string(options_.num_layers));
-  if (direction == Direction::reverse && !options_.bidirectional)
-    throw IndexError(cell_.kind, "there is no reverse direction: bidirectional is false");
-  return weights_[layer * directions() + static_cast<std::size_t>(direction)];
+Parameter<T>& RecurrentWeights<T>::vector(std::string_view name) {
+  for (auto& [other, parameter] : vectors)
+    if (other == name) return parameter;
+  throw ArgumentError("weights", "there is no vector '" + std::string(name) + "'");
 }
 
-template struct RecurrentWeights<float>;
-template struct RecurrentWeights<double>;
-template RecurrentWeights<float> make_weights(const CellOptions&, std::size_t, const std::string&);
-template RecurrentWeights<double> make_weights(const CellOptions&, std::size_t, const std::string&);
-template class RecurrentLayer<float>;
-template class RecurrentLayer<double>;
+TAPESTRY_INSTANTIATE(make_weights, set_bias)
+TAPESTRY_INSTANTIATE_TYPES(struct RecurrentWeights)
 
 }  // namespace tapestry::layers

@@ -12,8 +12,8 @@
 #include "file.hpp"
 #include "other_format.hpp"
 #include "safetensors_header.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace detail {

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstddef>
 
-#include "check.hpp"
-#include "for_parts.hpp"
 #include "kernels/update_kernels.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/optim/detail/check.hpp"
 
 namespace tapestry::optim {
 namespace {
@@ -25,9 +25,10 @@ double sum_of_squares(const Array<T>& values) {
   const std::size_t count = std::clamp<std::size_t>(values.size() / least, 1, sums.size());
   const auto sum = [&](std::size_t i) {
     const tapestry::detail::Range range = tapestry::detail::part_of(values.size(), count, i);
-    sums[i] = update_kernels<T>().sum_of_squares(values.data() + range.first, range.size());
+    sums[i] = detail::update_kernels<T>().sum_of_squares(values.data() + range.first, range.size());
   };
-  const std::size_t parts = tapestry::detail::parts_for(values.size() * work_per_number, count);
+  const std::size_t parts =
+      tapestry::detail::parts_for(values.size() * detail::work_per_number, count);
   tapestry::detail::parallel(parts, [&](std::size_t part) {
     const tapestry::detail::Range range = tapestry::detail::part_of(count, parts, part);
     for (std::size_t i = range.first; i < range.last; ++i) sum(i);
@@ -41,8 +42,8 @@ template <class T>
 [[noreturn]] void throw_nonfinite(const ParameterList<T>& parameters, double norm) {
   const std::string text = "the norm of the gradients is " + number_text(norm);
   for (std::size_t i = 0; i < parameters.size(); ++i)
-    if (is_trained(*parameters[i]) && !std::isfinite(sum_of_squares(parameters[i]->grad())))
-      throw GradientError(op, text + ", first in that of " + label_of(*parameters[i], i));
+    if (detail::is_trained(*parameters[i]) && !std::isfinite(sum_of_squares(parameters[i]->grad())))
+      throw GradientError(op, text + ", first in that of " + detail::label_of(*parameters[i], i));
   throw GradientError(op, text + ", though each gradient is finite");
 }
 
@@ -54,23 +55,22 @@ double clip_grad_norm(const ParameterList<T>& parameters, double max_norm, ClipO
     throw ArgumentError(op, "max_norm must not be negative or NaN, got " + number_text(max_norm));
   double sum = 0;
   for (const Parameter<T>* parameter : parameters)
-    if (is_trained(*parameter)) sum += sum_of_squares(parameter->grad());
+    if (detail::is_trained(*parameter)) sum += sum_of_squares(parameter->grad());
   const double norm = std::sqrt(sum);
   if (options.error_if_nonfinite && !std::isfinite(norm)) throw_nonfinite(parameters, norm);
 
   const double scale = max_norm / (norm + 1e-6);
   if (scale >= 1 || std::isinf(max_norm)) return norm;
   for (Parameter<T>* parameter : parameters) {
-    if (!is_trained(*parameter)) continue;
+    if (!detail::is_trained(*parameter)) continue;
     T* grad = parameter->grad().data();
-    for_parts(parameter->size(), [&](std::size_t first, std::size_t count) {
-      update_kernels<T>().scale(grad + first, count, static_cast<T>(scale));
+    detail::for_parts(parameter->size(), [&](std::size_t first, std::size_t count) {
+      detail::update_kernels<T>().scale(grad + first, count, static_cast<T>(scale));
     });
   }
   return norm;
 }
 
-template double clip_grad_norm(const ParameterList<float>&, double, ClipOptions);
-template double clip_grad_norm(const ParameterList<double>&, double, ClipOptions);
+TAPESTRY_INSTANTIATE(clip_grad_norm)
 
 }  // namespace tapestry::optim

@@ -5,7 +5,6 @@
 #include <functional>
 #include <string>
 
-#include "check.hpp"
 #include "tapestry/autodiff/error.hpp"
 
 namespace tapestry::optim {
@@ -13,16 +12,16 @@ namespace tapestry::optim {
 template <class T>
 Optimizer<T>::Optimizer(const char* name, const std::vector<ParameterGroup<T>>& groups,
                         double learning_rate, double weight_decay,
-                        const std::vector<const char*>& memories)
+                        std::span<const char* const> memories)
     : name_(name) {
-  check_not_negative(name_, "learning_rate", learning_rate);
-  check_not_negative(name_, "weight_decay", weight_decay);
+  detail::check_not_negative(name_, "learning_rate", learning_rate);
+  detail::check_not_negative(name_, "weight_decay", weight_decay);
   for (const ParameterGroup<T>& group : groups) {
     const std::string which = " of group " + std::to_string(groups_.size());
     const double rate = group.learning_rate.value_or(learning_rate);
     const double decay = group.weight_decay.value_or(weight_decay);
-    check_not_negative(name_, "learning_rate" + which, rate);
-    check_not_negative(name_, "weight_decay" + which, decay);
+    detail::check_not_negative(name_, "learning_rate" + which, rate);
+    detail::check_not_negative(name_, "weight_decay" + which, decay);
     for (Parameter<T>* parameter : group.parameters) {
       parameters_.push_back(parameter);
       group_of_.push_back(groups_.size());
@@ -39,6 +38,27 @@ Optimizer<T>::Optimizer(const char* name, const std::vector<ParameterGroup<T>>& 
     for (const Parameter<T>* parameter : parameters_)
       arrays.emplace_back(std::as_const(*parameter).value().shape(), T{0});
   }
+}
+
+template <class T>
+typename Optimizer<T>::Memory& Optimizer<T>::memory(std::string_view name) {
+  for (Memory& memory : memories_)
+    if (memory.name == name) return memory;
+  std::string has = memories_.empty() ? "none" : "";
+  for (const Memory& memory : memories_)
+    has += (has.empty() ? "'" : ", '") + std::string(memory.name) + "'";
+  throw ArgumentError(name_, "the rule asks for the memory '" + std::string(name) +
+                                 "', and the optimizer has " + has);
+}
+
+template <class T>
+void Optimizer<T>::leave_out(const char* name) {
+  memory(name).arrays.clear();
+}
+
+template <class T>
+void Optimizer<T>::start_from(const char* name, double value) {
+  for (Array<T>& array : memory(name).arrays) array.fill(static_cast<T>(value));
 }
 
 template <class T>
@@ -106,7 +126,7 @@ void Optimizer<T>::bind(const ParameterList<T>& parameters) {
                                    " parameters in place of " + std::to_string(shapes_.size()));
   for (std::size_t i = 0; i < shapes_.size(); ++i)
     if (parameters[i]->shape() != shapes_[i])
-      throw ShapeError(name_, "bind: " + label_of(*parameters[i], i) + " has shape " +
+      throw ShapeError(name_, "bind: " + detail::label_of(*parameters[i], i) + " has shape " +
                                   parameters[i]->shape().str() + ", not " + shapes_[i].str());
   check_distinct(parameters);
   ParameterList<T> list = parameters;
@@ -123,14 +143,14 @@ double Optimizer<T>::learning_rate(std::size_t group) const {
 template <class T>
 void Optimizer<T>::set_learning_rate(double learning_rate) {
   check_group(0);
-  check_not_negative(name_, "learning_rate", learning_rate);
+  detail::check_not_negative(name_, "learning_rate", learning_rate);
   for (Group& group : groups_) group.learning_rate.value = learning_rate;
 }
 
 template <class T>
 void Optimizer<T>::set_learning_rate(std::size_t group, double learning_rate) {
   check_group(group);
-  check_not_negative(name_, "learning_rate", learning_rate);
+  detail::check_not_negative(name_, "learning_rate", learning_rate);
   groups_[group].learning_rate.value = learning_rate;
 }
 
@@ -140,9 +160,9 @@ void Optimizer<T>::step() {
   check_shapes();
   for (std::size_t i = 0; i < list.size(); ++i) {
     Parameter<T>& parameter = *list[i];
-    if (!is_trained(parameter)) continue;
+    if (!detail::is_trained(parameter)) continue;
+    update(Step<T>(*this, i, parameter));
     ++steps_[i];
-    update(i, parameter);
     parameter.touch();
   }
 }
@@ -164,7 +184,7 @@ void Optimizer<T>::check_distinct(const ParameterList<T>& parameters) const {
   const auto position = static_cast<std::size_t>(first - parameters.begin());
   const std::size_t group = group_of_[position];
   const std::size_t other = group_of_[static_cast<std::size_t>(second - parameters.begin())];
-  throw ArgumentError(name_, label_of(**first, position) +
+  throw ArgumentError(name_, detail::label_of(**first, position) +
                                  (group == other ? " is in the list twice"
                                                  : " is in groups " + std::to_string(group) +
                                                        " and " + std::to_string(other)));
@@ -182,18 +202,27 @@ template <class T>
 void Optimizer<T>::check_shapes() const {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter<T>& parameter = *parameters_[i];
-    if (!is_trained(parameter)) continue;
+    if (!detail::is_trained(parameter)) continue;
     if (parameter.shape() != shapes_[i])
-      throw ShapeError(name_, label_of(parameter, i) + " has shape " + parameter.shape().str() +
-                                  ", it was " + shapes_[i].str() + " when the optimizer was made");
+      throw ShapeError(name_, detail::label_of(parameter, i) + " has shape " +
+                                  parameter.shape().str() + ", it was " + shapes_[i].str() +
+                                  " when the optimizer was made");
     const Shape grad_shape(parameter.grad().shape());
     if (grad_shape != shapes_[i])
-      throw ShapeError(name_, label_of(parameter, i) + " of shape " + shapes_[i].str() +
+      throw ShapeError(name_, detail::label_of(parameter, i) + " of shape " + shapes_[i].str() +
                                   " has a gradient of shape " + grad_shape.str());
   }
 }
 
-template class Optimizer<float>;
-template class Optimizer<double>;
+template <class T>
+Step<T>::Step(Optimizer<T>& optimizer, std::size_t position, Parameter<T>& parameter)
+    : learning_rate(optimizer.groups_[optimizer.group_of_[position]].learning_rate.value),
+      weight_decay(optimizer.groups_[optimizer.group_of_[position]].weight_decay),
+      count(static_cast<double>(optimizer.steps_[position] + 1)),
+      optimizer_(optimizer),
+      position_(position),
+      parameter_(parameter) {}
+
+TAPESTRY_INSTANTIATE_TYPES(class Step, class Optimizer)
 
 }  // namespace tapestry::optim

@@ -5,7 +5,6 @@
 #include <numbers>
 #include <utility>
 
-#include "check.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 
@@ -45,7 +44,7 @@ Schedule constant() {
 
 Schedule step_decay(StepDecayOptions options) {
   check_positive("step_decay", "every", options.every);
-  check_not_negative("step_decay", "factor", options.factor);
+  detail::check_not_negative("step_decay", "factor", options.factor);
   return [options](std::uint64_t step) {
     return std::pow(options.factor, static_cast<double>(step / options.every));
   };
@@ -53,7 +52,7 @@ Schedule step_decay(StepDecayOptions options) {
 
 Schedule cosine(CosineOptions options) {
   check_positive("cosine", "steps", options.steps);
-  check_not_negative("cosine", "floor", options.floor);
+  detail::check_not_negative("cosine", "floor", options.floor);
   return [options](std::uint64_t step) {
     if (step >= options.steps) return options.floor;
     const double part = static_cast<double>(step) / static_cast<double>(options.steps);
@@ -62,7 +61,7 @@ Schedule cosine(CosineOptions options) {
 }
 
 Schedule exponential(double factor) {
-  check_not_negative("exponential", "factor", factor);
+  detail::check_not_negative("exponential", "factor", factor);
   return [factor](std::uint64_t step) { return std::pow(factor, static_cast<double>(step)); };
 }
 
@@ -122,9 +121,9 @@ template <class T>
 ReduceLROnPlateau<T>::ReduceLROnPlateau(Optimizer<T>& optimizer, PlateauOptions options)
     : optimizer_(optimizer), options_(options) {
   constexpr const char* op = "ReduceLROnPlateau";
-  check_below_one(op, "factor", options.factor);
-  check_below_one(op, "threshold", options.threshold);
-  check_not_negative(op, "min_learning_rate", options.min_learning_rate);
+  detail::check_below_one(op, "factor", options.factor);
+  detail::check_below_one(op, "threshold", options.threshold);
+  detail::check_not_negative(op, "min_learning_rate", options.min_learning_rate);
 }
 
 template <class T>
@@ -148,9 +147,6 @@ bool ReduceLROnPlateau<T>::step(double metric) {
   return changed;
 }
 
-template class LRScheduler<float>;
-template class LRScheduler<double>;
-template class ReduceLROnPlateau<float>;
-template class ReduceLROnPlateau<double>;
+TAPESTRY_INSTANTIATE_TYPES(class LRScheduler, class ReduceLROnPlateau)
 
 }  // namespace tapestry::optim

@@ -10,9 +10,6 @@ foreach(part CMakeLists.txt cmake include autodiff layers optim data tests)
   file(COPY ${SOURCE}/${part} DESTINATION ${copy})
 endforeach()
 
-# No op needs the study of gradients, which takes long to compile.
-file(REMOVE_RECURSE ${copy}/autodiff/src/study)
-
 file(READ ${SOURCE}/docs/add_an_op.md text)
 set(inserted 0)
 while(TRUE)

@@ -5,7 +5,7 @@
 #   op_overhead.sh PROGRAM [LIMIT]
 set -euo pipefail
 program=$1
-limit=${2:-2200}
+limit=${2:-1600}
 
 instructions() {
   valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" 2>&1 |

@@ -5,8 +5,8 @@
 
 #include "dot/text.hpp"
 #include "dot/writer.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 std::string to_dot(const Graph& graph, const DotOptions& options) {

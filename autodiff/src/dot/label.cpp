@@ -133,10 +133,10 @@ std::string box_tooltip(const Graph& graph, const Box& box) {
     scopes.push_back(scope_label(graph.scopes()[s]));
   std::ranges::reverse(scopes);
   const std::string what(node.op.empty() ? detail::title_of(node.role) : node.op);
-  return join({"n" + std::to_string(node.id) + ":", std::string(node.name), what,
-               std::string(node.attributes), node.shape.str(),
-               scopes.empty() ? "" : "in " + join_labels(scopes, ", ")},
-              " ");
+  return join(
+      {"n" + std::to_string(node.id) + ":", std::string(node.name), what, str(node.attributes),
+       node.shape.str(), scopes.empty() ? "" : "in " + join_labels(scopes, ", ")},
+      " ");
 }
 
 }  // namespace tapestry::detail

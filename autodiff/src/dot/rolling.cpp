@@ -116,7 +116,7 @@ class Finder {
   [[nodiscard]] bool alike(std::uint32_t a, std::uint32_t b) const {
     const GraphNode& x = graph_[a];
     const GraphNode& y = graph_[b];
-    const bool part = x.op == "select" || x.op == "slice";
+    const bool part = x.op == "slice";
     return x.op == y.op && x.role == y.role && x.root == y.root && x.parameter == y.parameter &&
            x.shape == y.shape && x.output == y.output && (part || x.attributes == y.attributes) &&
            graph_.inputs(a).size() == graph_.inputs(b).size() &&

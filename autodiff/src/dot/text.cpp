@@ -34,10 +34,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> symbols{
     {"broadcast_to", "broadcast"},
 }};
 
-// Ops with a number in place of an operand, whose attributes read as the formula: "* 0.5".
-constexpr std::array<std::string_view, 5> scalar_ops{
-    "add_scalar", "subtract_from_scalar", "multiply_scalar", "divide_by_scalar", "divide_scalar"};
-
 /// What stands for a character that has a meaning of its own in labels. These are XML in which
 /// Graphviz replaces \\N and the like.
 std::string_view entity(std::string_view character) {
@@ -49,20 +45,24 @@ std::string_view entity(std::string_view character) {
   return character;
 }
 
-/// "* 0.5" as "× 0.5", "+ -1" as "− 1", "1 -" as "1 −".
-std::string scalar_formula(std::string_view attributes) {
-  std::string text(attributes);
-  if (text.starts_with("+ -")) return "− " + text.substr(3);
-  const auto replace = [&](std::string_view from, std::string_view to) {
-    if (const std::size_t at = text.find(from); at != std::string::npos)
-      text.replace(at, from.size(), to);
-  };
-  replace("* ", "× ");
-  replace("/ ", "÷ ");
-  replace(" /", " ÷");
-  replace(" -", " −");
-  if (text[0] == '-') text.replace(0, 1, "−");
-  return text;
+/// Operator and number of an op with a number for an operand, "× 0.5", "− 1", "1 −"; else empty.
+std::string scalar_formula(const GraphNode& node) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> signs{
+      {{"+", "+"}, {"-", "−"}, {"*", "×"}, {"/", "÷"}}};
+  std::string text;
+  bool has_sign = false;
+  for (const OpAttribute& part : node.attributes) {
+    const auto sign = std::ranges::find(signs, part.name, [](const auto& s) { return s.first; });
+    has_sign |= sign != signs.end();
+    if (!text.empty()) text += ' ';
+    if (sign != signs.end())
+      text += sign->second;
+    else if (part.value.starts_with('-'))
+      text = (text == "+ " ? "− " : text + "−") + part.value.substr(1);
+    else
+      text += part.value;
+  }
+  return has_sign ? text : "";
 }
 
 /// "0.5", "[1, 2]", "[[1, 2],<br/>[3, 4]]".
@@ -143,18 +143,17 @@ std::string numbers_html(const GraphData& data, const Shape& shape) {
 }
 
 std::string op_symbol(const GraphNode& node) {
-  if (std::ranges::find(scalar_ops, node.op) != scalar_ops.end() && !node.attributes.empty())
-    return scalar_formula(node.attributes);
+  if (std::string formula = scalar_formula(node); !formula.empty()) return formula;
   const auto found = std::ranges::find(symbols, node.op, [](const auto& s) { return s.first; });
   return std::string(found == symbols.end() ? node.op : found->second);
 }
 
 std::string op_detail(const GraphNode& node) {
-  if (std::ranges::find(scalar_ops, node.op) != scalar_ops.end()) return {};
-  if (node.op == "matmul" && node.attributes.find('T') != std::string_view::npos)
-    return std::string(node.attributes.find("aT") != std::string_view::npos ? "Aᵀ" : "A") +
-           (node.attributes.find("bT") != std::string_view::npos ? " Bᵀ" : " B");
-  return std::string(node.attributes);
+  if (!scalar_formula(node).empty()) return {};
+  if (node.op == "matmul" && !node.attributes.empty())
+    return std::string(is_on(node.attributes, "aT") ? "Aᵀ" : "A") +
+           (is_on(node.attributes, "bT") ? " Bᵀ" : " B");
+  return str(node.attributes);
 }
 
 std::string scope_label(const GraphScope& scope) {

@@ -19,7 +19,7 @@
 namespace tapestry::detail {
 namespace {
 
-// Light fills and dark lines that stay apart in grey and for the colour-blind (after Okabe and Ito,
+// Light fills and dark lines that stay apart in grey and for the color-blind (after Okabe and Ito,
 // 2008). The roles differ in their outline as well.
 constexpr std::string_view graph_style =
     "newrank=true, nodesep=0.16, ranksep=0.26, pad=0.2, fontname=\"Helvetica,Arial,sans-serif\", "

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ops/vocabulary.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/gradients.hpp"
 #include "tape/node_run.hpp"
 #include "tapestry/autodiff/error.hpp"

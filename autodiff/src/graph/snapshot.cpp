@@ -80,7 +80,7 @@ class Snapshot {
     }
     if (const detail::Node<T>* by = item.node()) {
       node.op = text(by->info->name);
-      if (by->info->attributes) node.attributes = text(by->info->attributes(by->op));
+      if (by->info->attributes) node.attributes = by->info->attributes(by->op);
       node.output = entry.output;
       node.output_count = by->output_count;
     }

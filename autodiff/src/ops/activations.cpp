@@ -3,7 +3,7 @@
 #include <numbers>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -50,7 +50,7 @@ struct Elu {
   auto backward(const auto& g, const auto& x) const {
     return where(x > 0.0, g, g * (a * exp(where(x >= 0.0, 0.0, x))));  // NaN stays
   }
-  [[nodiscard]] std::string attributes() const { return "alpha=" + number_text(a); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"alpha", a}}; }
 };
 
 struct LeakyRelu {
@@ -60,7 +60,7 @@ struct LeakyRelu {
   double s;
   auto forward(const auto& x) const { return where(x > 0.0, x, s * x); }
   auto backward(const auto& g, const auto& x) const { return where(x > 0.0, g, s * g); }
-  [[nodiscard]] std::string attributes() const { return "slope=" + number_text(s); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"slope", s}}; }
 };
 
 struct HardTanh {

@@ -2,7 +2,7 @@
 // The four operations, between variables and with numbers.
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -62,7 +62,7 @@ struct AddScalar {
   double c;
   auto forward(const auto& x) const { return x + c; }
   auto backward(const auto& g) const { return g; }
-  [[nodiscard]] std::string attributes() const { return "+ " + number_text(c); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"+"}, {"", c}}; }
 };
 
 struct SubtractFromScalar {
@@ -72,7 +72,7 @@ struct SubtractFromScalar {
   double c;
   auto forward(const auto& x) const { return c - x; }
   auto backward(const auto& g) const { return -g; }
-  [[nodiscard]] std::string attributes() const { return number_text(c) + " -"; }
+  [[nodiscard]] OpAttributes attributes() const { return {{"", c}, {"-"}}; }
 };
 
 struct MultiplyScalar {
@@ -82,7 +82,7 @@ struct MultiplyScalar {
   double c;
   auto forward(const auto& x) const { return x * c; }
   auto backward(const auto& g) const { return g * c; }
-  [[nodiscard]] std::string attributes() const { return "* " + number_text(c); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"*"}, {"", c}}; }
 };
 
 struct DivideByScalar {
@@ -92,7 +92,7 @@ struct DivideByScalar {
   double c;
   auto forward(const auto& x) const { return x / c; }
   auto backward(const auto& g) const { return g / c; }
-  [[nodiscard]] std::string attributes() const { return "/ " + number_text(c); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"/"}, {"", c}}; }
 };
 
 struct DivideScalar {
@@ -101,7 +101,7 @@ struct DivideScalar {
   double c;
   auto forward(const auto& x) const { return c / x; }
   auto backward(const auto& g, const auto& y, const auto& x) const { return -(g * y / x); }
-  [[nodiscard]] std::string attributes() const { return number_text(c) + " /"; }
+  [[nodiscard]] OpAttributes attributes() const { return {{"", c}, {"/"}}; }
 };
 
 }  // namespace

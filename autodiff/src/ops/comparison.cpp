@@ -2,7 +2,7 @@
 // Comparisons, which have no gradient, and the choice between two values by their result.
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -73,7 +73,7 @@ struct MaskedFill {
   double v;
   auto forward(const auto& x, const auto& m) const { return where(m, v, x); }
   auto backward(Wrt<0>, const auto& g, const auto& m) const { return where(m, 0.0, g); }
-  [[nodiscard]] std::string attributes() const { return "value=" + number_text(v); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"value", v}}; }
 };
 
 }  // namespace

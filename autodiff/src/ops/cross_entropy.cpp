@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/softmax_kernels.hpp"
-#include "ops/vocabulary.hpp"
-#include "threads/team.hpp"
+#include "ops/library_op.hpp"
+#include "tapestry/kernels/detail/softmax_kernels.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry {
 namespace {
@@ -101,8 +101,8 @@ struct SoftmaxCrossEntropy {
     return reduction == Reduction::sum ? total : total / static_cast<T>(divisor());
   }
 
-  [[nodiscard]] std::string attributes() const {
-    return reduction == Reduction::mean ? "mean" : reduction == Reduction::sum ? "sum" : "none";
+  [[nodiscard]] OpAttributes attributes() const {
+    return {{reduction == Reduction::mean ? "mean" : reduction == Reduction::sum ? "sum" : "none"}};
   }
 
  private:

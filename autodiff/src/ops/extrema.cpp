@@ -2,7 +2,7 @@
 // Absolute value, sign, and the larger or smaller of two values.
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -59,8 +59,8 @@ struct Clip {
   auto backward(const auto& g, const auto& x) const {
     return where(x < low, 0.0, where(x > high, 0.0, g));
   }
-  [[nodiscard]] std::string attributes() const {
-    return "[" + number_text(low) + ", " + number_text(high) + "]";
+  [[nodiscard]] OpAttributes attributes() const {
+    return {{"", "[" + number_text(low) + ", " + number_text(high) + "]"}};
   }
 };
 

@@ -2,8 +2,8 @@
 // Functions of one variable, elementwise. Rules are written with the output where that is cheaper.
 #include <string>
 
-#include "kernels/vector_math.hpp"
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
+#include "tapestry/kernels/detail/vector_math.hpp"
 
 namespace tapestry {
 namespace {
@@ -70,7 +70,7 @@ struct PowScalar {
     // x^(p - 1) would be infinite at x = 0 where the derivative of a constant is 0.
     return p == 0 ? g * 0.0 : g * (p * pow(x, p - 1));
   }
-  [[nodiscard]] std::string attributes() const { return "exponent=" + number_text(p); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"exponent", p}}; }
 };
 
 struct Pow {

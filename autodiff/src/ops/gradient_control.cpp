@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -19,7 +19,7 @@ struct ScaleGradient {
     offset = 0;
     return true;
   }
-  [[nodiscard]] std::string attributes() const { return "factor=" + number_text(factor); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"factor", factor}}; }
 };
 
 }  // namespace

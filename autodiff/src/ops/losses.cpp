@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {

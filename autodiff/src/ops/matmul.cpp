@@ -2,8 +2,8 @@
 // Matrix products, single and in batches.
 #include <string>
 
-#include "kernels/gemm.hpp"
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry {
 namespace {
@@ -93,9 +93,11 @@ struct MatMul {
     return b.shape().rank() == 1 ? squeeze(lifted, -1) : lifted;
   }
 
-  [[nodiscard]] std::string attributes() const {
-    if (!ta && !tb) return {};
-    return ta && tb ? "aT bT" : ta ? "aT" : "bT";
+  [[nodiscard]] OpAttributes attributes() const {
+    OpAttributes attributes;
+    if (ta) attributes.emplace_back("aT");
+    if (tb) attributes.emplace_back("bT");
+    return attributes;
   }
 
  private:

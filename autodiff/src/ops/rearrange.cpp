@@ -28,7 +28,7 @@ struct Flip {
     turn(y.data, x.data, x.shape(), 0);
   }
   auto backward(const auto& g) const { return apply_op(*this, g); }
-  [[nodiscard]] std::string attributes() const { return detail::axes_text(axes); }
+  [[nodiscard]] OpAttributes attributes() const { return detail::axes_attribute(axes); }
 
  private:
   /// The part of the array below `axis`; without axes to turn it is copied as it is.
@@ -84,8 +84,10 @@ struct Pad {
                      static_cast<std::int64_t>(before[i] + x.shape()[i]));
     return part;
   }
-  [[nodiscard]] std::string attributes() const {
-    return "before=" + before.str() + (value == 0 ? "" : " value=" + number_text(value));
+  [[nodiscard]] OpAttributes attributes() const {
+    OpAttributes attributes{{"before", before.str()}};
+    if (value != 0) attributes.emplace_back("value", value);
+    return attributes;
   }
 };
 
@@ -118,8 +120,8 @@ struct Triangle {
     }
   }
   auto backward(const auto& g) const { return apply_op(static_cast<const Op&>(*this), g); }
-  [[nodiscard]] std::string attributes() const {
-    return diagonal == 0 ? std::string() : "diagonal=" + std::to_string(diagonal);
+  [[nodiscard]] OpAttributes attributes() const {
+    return diagonal == 0 ? OpAttributes{} : OpAttributes{{"diagonal", diagonal}};
   }
 };
 
@@ -148,7 +150,7 @@ struct Cumsum {
   void forward(const Out<T>& y, const In<T>& x) const {
     if (x.size() == 0) return;
     const std::size_t n = x.shape()[axis];
-    const std::size_t inner = detail::Around(x.shape(), axis).inner;
+    const std::size_t inner = detail::SplitAtAxis(x.shape(), axis).inner;
     std::vector<double>& total = detail::thread_list<Cumsum, double>();
     for (std::size_t first = 0; first < x.size(); first += n * inner) {
       total.assign(inner, 0);
@@ -160,8 +162,10 @@ struct Cumsum {
     }
   }
   auto backward(const auto& g) const { return apply_op(Cumsum{axis, !reverse}, g); }
-  [[nodiscard]] std::string attributes() const {
-    return "axis=" + std::to_string(axis) + (reverse ? " reverse" : "");
+  [[nodiscard]] OpAttributes attributes() const {
+    OpAttributes attributes{{"axis", axis}};
+    if (reverse) attributes.emplace_back("reverse");
+    return attributes;
   }
 };
 

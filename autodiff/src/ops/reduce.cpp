@@ -27,15 +27,15 @@ void add_run(T* to, bool moves, const T* from, std::size_t n) {
 
 constexpr std::size_t few = 256;  // addends that a float can take
 
-/// Totals in double: a float that adds up many numbers stops growing at 2^24.
-class Totals {
+/// Sums in double: a float that adds up many numbers stops growing at 2^24.
+class SumsInDouble {
  public:
-  explicit Totals(std::size_t size) {
+  explicit SumsInDouble(std::size_t size) {
     total_.assign(size, 0);
     partial_.assign(size, 0);
   }
 
-  /// Adds `n` numbers to as many totals from `to` on, or all of them to one.
+  /// Adds `n` numbers to as many sums from `to` on, or all of them to one.
   void add(std::size_t to, bool moves, const float* from, std::size_t n) {
     if (!moves) {
       float sum = 0;
@@ -61,8 +61,8 @@ class Totals {
     pending_ = 0;
   }
 
-  std::vector<double>& total_ = thread_list<Totals, double>();
-  std::vector<float>& partial_ = thread_list<Totals, float>();
+  std::vector<double>& total_ = thread_list<SumsInDouble, double>();
+  std::vector<float>& partial_ = thread_list<SumsInDouble, float>();
   std::size_t pending_ = 0;
 };
 
@@ -74,10 +74,10 @@ void reduce_add(const Out<T>& target, const In<T>& x) {
   Runs<2> run(x.shape(), {&target.shape(), &x.shape()});
   if constexpr (std::is_same_v<T, float>) {
     if (run.several() && x.size() / few > target.size()) {
-      Totals totals(target.size());
+      SumsInDouble sums(target.size());
       for (; run; run.next())
-        totals.add(run.offsets[0], run.strides[0] != 0, x.data + run.offsets[1], run.count);
-      return totals.add_to(target.data);
+        sums.add(run.offsets[0], run.strides[0] != 0, x.data + run.offsets[1], run.count);
+      return sums.add_to(target.data);
     }
   }
   for (; run; run.next())

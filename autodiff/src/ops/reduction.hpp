@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry::detail {
 
@@ -18,11 +18,11 @@ void for_each_pair(const Shape& kept, const Shape& full, const Body& body) {
       body(run.offsets[0] + i * run.strides[0], run.offsets[1] + i * run.strides[1]);
 }
 
-inline std::string axes_text(std::uint32_t set) {
-  std::string text = "axis=";
+inline OpAttributes axes_attribute(std::uint32_t set) {
+  std::string axes;
   for (int i = 0; i < 32; ++i)
-    if ((set >> i & 1) != 0) text += (text.back() == '=' ? "" : ",") + std::to_string(i);
-  return text;
+    if ((set >> i & 1) != 0) axes += (axes.empty() ? "" : ",") + std::to_string(i);
+  return {{"axis", axes}};
 }
 
 /// Which axes a reduction is over, and whether they stay.
@@ -33,7 +33,7 @@ struct Reduce {
 
   [[nodiscard]] Shape infer(const Shape& x) const { return reduced_shape(x, axes, keepdims); }
   [[nodiscard]] Shape kept(const Shape& x) const { return reduced_shape(x, axes, true); }
-  [[nodiscard]] std::string attributes() const { return axes_text(axes); }
+  [[nodiscard]] OpAttributes attributes() const { return axes_attribute(axes); }
 
   /// How many elements of an array of shape `x` go into each of the result.
   [[nodiscard]] double count(const Shape& x) const {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
@@ -89,7 +89,7 @@ struct Transpose {
   auto backward(const auto& g) const {
     return detail::apply_op(Transpose{detail::inverse_of(order)}, g);
   }
-  [[nodiscard]] std::string attributes() const { return "axes=" + order.str(); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axes", order.str()}}; }
 };
 
 }  // namespace

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 
 namespace tapestry {
 namespace {
 
-using detail::Around;
+using detail::SplitAtAxis;
 
 /// `count` elements of an axis: start, start + step, ...; `drop` leaves the axis out.
 struct Part {
@@ -30,18 +30,18 @@ struct Part {
   /// Calls `body(offset in the part, offset in the whole, length)` for each contiguous run.
   template <class Body>
   void for_each_run(const Shape& whole, const Body& body) const {
-    const Around around(whole, axis);
+    const SplitAtAxis split(whole, axis);
     const std::size_t extent = whole[axis];
     std::size_t at = 0;
-    for (std::size_t o = 0; o < around.outer; ++o) {
-      const std::size_t first = (o * extent + start) * around.inner;
+    for (std::size_t o = 0; o < split.outer; ++o) {
+      const std::size_t first = (o * extent + start) * split.inner;
       if (step == 1) {
-        body(at, first, count * around.inner);
-        at += count * around.inner;
+        body(at, first, count * split.inner);
+        at += count * split.inner;
         continue;
       }
-      for (std::size_t i = 0; i < count; ++i, at += around.inner)
-        body(at, first + i * step * around.inner, around.inner);
+      for (std::size_t i = 0; i < count; ++i, at += split.inner)
+        body(at, first + i * step * split.inner, split.inner);
     }
   }
 };
@@ -54,9 +54,9 @@ struct Slice : Part {
 
   [[nodiscard]] Shape infer(const Shape& x) const { return of(x); }
   [[nodiscard]] bool alias(const Shape& x, std::size_t& offset) const {
-    const Around around(x, axis);
-    offset = start * around.inner;
-    return around.outer == 1 && (step == 1 || count == 1) && count > 0;
+    const SplitAtAxis split(x, axis);
+    offset = start * split.inner;
+    return split.outer == 1 && (step == 1 || count == 1) && count > 0;
   }
   template <class T>
   void forward(const Out<T>& y, const In<T>& x) const {
@@ -67,12 +67,11 @@ struct Slice : Part {
   auto backward(const auto& g, const auto&, const auto& x) const {
     return detail::slice_put(g, x.shape(), axis, start, step, drop);
   }
-  [[nodiscard]] std::string attributes() const {
-    const std::string where = "axis=" + std::to_string(axis) + " ";
-    if (drop) return where + "[" + std::to_string(start) + "]";
-    const std::string by = step == 1 ? "" : ":" + std::to_string(step);
-    return where + "[" + std::to_string(start) + ":" +
-           std::to_string(start + (count == 0 ? 0 : (count - 1) * step + 1)) + by + "]";
+  [[nodiscard]] OpAttributes attributes() const {
+    std::string part = "[" + std::to_string(start);
+    if (!drop) part += ":" + std::to_string(start + (count == 0 ? 0 : (count - 1) * step + 1));
+    if (!drop && step != 1) part += ":" + std::to_string(step);
+    return {{"axis", axis}, {"", part + "]"}};
   }
 };
 
@@ -118,7 +117,7 @@ struct Concatenate {
   }
   template <class T>
   void forward(const Out<T>& y, std::span<const In<T>> x) const {
-    const std::size_t outer = Around(y.shape(), axis).outer;
+    const std::size_t outer = SplitAtAxis(y.shape(), axis).outer;
     T* to = y.data;
     for (std::size_t o = 0; o < outer; ++o) {
       for (const In<T>& source : x) {
@@ -133,7 +132,7 @@ struct Concatenate {
     for (std::size_t k = 0; k < i; ++k) start += call.input_shape(k)[axis];
     return detail::apply_op(Slice{{axis, start, call.input_shape(i)[axis], 1, false}}, g);
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 struct Stack {
@@ -153,17 +152,17 @@ struct Stack {
   }
   template <class T>
   void forward(const Out<T>& y, std::span<const In<T>> x) const {
-    const Around around(y.shape(), axis);
+    const SplitAtAxis split(y.shape(), axis);
     T* to = y.data;
-    for (std::size_t o = 0; o < around.outer; ++o)
+    for (std::size_t o = 0; o < split.outer; ++o)
       for (const In<T>& source : x)
-        to = std::copy_n(source.data + o * around.inner, around.inner, to);
+        to = std::copy_n(source.data + o * split.inner, split.inner, to);
   }
   template <class T>
   Variable<T> backward(std::size_t i, const Variable<T>& g, const RuleBackward<T>&) const {
     return detail::apply_op(Slice{{axis, i, 1, 1, true}}, g);
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 struct Split {
@@ -199,7 +198,7 @@ struct Split {
     for (std::size_t j = 0; j < sections; ++j) parts.push_back(call.grad(j));
     return concatenate(parts, static_cast<int>(axis));
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 std::size_t clip_position(std::int64_t position, std::size_t extent) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "tapestry/autodiff/random.hpp"
 
 namespace tapestry {
@@ -13,7 +13,7 @@ namespace {
 /// Calls `body(x, y, count, stride)` for each line of elements along `axis`.
 template <class T, class Body>
 void for_each_line(const Out<T>& y, const In<T>& x, std::size_t axis, const Body& body) {
-  const std::size_t stride = detail::Around(x.shape(), axis).inner;
+  const std::size_t stride = detail::SplitAtAxis(x.shape(), axis).inner;
   const std::size_t count = x.shape()[axis];
   if (x.size() == 0) return;
   for (std::size_t first = 0; first < x.size(); first += count * stride)
@@ -49,7 +49,7 @@ struct Softmax {
   auto backward(const auto& g, const auto& y) const {
     return y * (g - sum(g * y, static_cast<int>(axis), true));
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 struct LogSoftmax {
@@ -74,7 +74,7 @@ struct LogSoftmax {
   auto backward(const auto& g, const auto& y) const {
     return g - exp(y) * sum(g, static_cast<int>(axis), true);
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 }  // namespace

@@ -85,8 +85,10 @@ struct Spread : Reduce {
 
   [[nodiscard]] double divisor(const Shape& x) const { return std::max(count(x) - ddof, 0.0); }
   auto deviations(const auto& x) const { return x - detail::mean_over(x, axes); }
-  [[nodiscard]] std::string attributes() const {
-    return Reduce::attributes() + (ddof == 0 ? "" : " ddof=" + std::to_string(ddof));
+  [[nodiscard]] OpAttributes attributes() const {
+    OpAttributes attributes = Reduce::attributes();
+    if (ddof != 0) attributes.emplace_back("ddof", ddof);
+    return attributes;
   }
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "ops/vocabulary.hpp"
+#include "ops/library_op.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
 namespace tapestry {
@@ -13,7 +13,7 @@ namespace {
 template <class Body>
 void for_each_part(const Shape& whole, std::size_t axis, const IndexView& indices,
                    const Body& body) {
-  const auto [outer, inner] = detail::Around(whole, axis);
+  const auto [outer, inner] = detail::SplitAtAxis(whole, axis);
   const auto extent = static_cast<std::int64_t>(whole[axis]);
   const std::size_t n = indices.shape.size();
   for (std::size_t o = 0; o < outer; ++o) {
@@ -65,7 +65,7 @@ struct Take {
   auto backward(const auto& g, const auto&, const auto& x) const {
     return detail::take_put(g, indices, x.shape(), axis);
   }
-  [[nodiscard]] std::string attributes() const { return "axis=" + std::to_string(axis); }
+  [[nodiscard]] OpAttributes attributes() const { return {{"axis", axis}}; }
 };
 
 struct TakePut {

@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include "tapestry/autodiff/detail/instantiate.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/shape.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace {
@@ -79,7 +79,7 @@ std::string shown(const std::string& token) {
   return result;
 }
 
-std::string colour(int percent) {
+std::string color(int percent) {
   return std::string("rgba(") + (percent < 0 ? "0,114,178," : "213,94,0,") +
          exact_text(std::abs(percent) / 100.0) + ")";
 }
@@ -118,7 +118,7 @@ class Page {
             title + "</title>\n<style>" + std::string(style) + "</style>\n</head>\n<body>\n<h1>" +
             title + "</h1>\n<p class=\"scale\">";
     for (int percent = -100; percent <= 100; percent += 25)
-      text_ += "<span style=\"background:" + colour(percent) + "\">" +
+      text_ += "<span style=\"background:" + color(percent) + "\">" +
                (percent == -100  ? "−"
                 : percent == 0   ? "0"
                 : percent == 100 ? "+"
@@ -165,8 +165,8 @@ class Page {
   void add_text(std::size_t unit) {
     text_ += "<h2>unit " + std::to_string(unit) + "</h2>\n<p class=\"text\">";
     for (std::size_t t = 0; t < tokens_.size(); ++t)
-      text_ += "<span style=\"background:" + colour(percents_[unit][t]) + "\">" +
-               shown(tokens_[t]) + "</span>";
+      text_ += "<span style=\"background:" + color(percents_[unit][t]) + "\">" + shown(tokens_[t]) +
+               "</span>";
     text_ += "</p>\n";
   }
 

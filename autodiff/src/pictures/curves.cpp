@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "tapestry/autodiff/detail/gnuplot.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace {
@@ -21,9 +21,9 @@ void check_curve(const char* op, const Curve& curve) {
   if (curve.x.size() != curve.y.size())
     throw ArgumentError(op, "curve '" + curve.name + "' has " + std::to_string(curve.x.size()) +
                                 " x and " + std::to_string(curve.y.size()) + " y");
-  if (curve.colour < -1)
-    throw ArgumentError(op, "curve '" + curve.name + "' has the colour " +
-                                std::to_string(curve.colour) + ", which is below -1");
+  if (curve.color < -1)
+    throw ArgumentError(op, "curve '" + curve.name + "' has the color " +
+                                std::to_string(curve.color) + ", which is below -1");
 }
 
 /// From the least to the greatest number.
@@ -112,7 +112,7 @@ struct Points {
 std::string plot_of(Script& script, const Curve& curve, const Points& points, std::size_t i,
                     std::size_t longest_name) {
   const std::string number = std::to_string(i);
-  const std::size_t shade = curve.colour < 0 ? i : static_cast<std::size_t>(curve.colour);
+  const std::size_t shade = curve.color < 0 ? i : static_cast<std::size_t>(curve.color);
   const std::string style = std::string(" lc rgb '") + shade_of(shade) + "' ";
   script.data("curve" + number, points.all);
   std::string plot =

@@ -13,9 +13,9 @@
 namespace tapestry::detail {
 namespace {
 
-// After Okabe and Ito, 2008: stay apart for the colour-blind.
-constexpr std::array<const char*, 6> colours{"#0072B2", "#D55E00", "#009E73",
-                                             "#CC79A7", "#56B4E9", "#E69F00"};
+// After Okabe and Ito, 2008: stay apart for the color-blind.
+constexpr std::array<const char*, 6> colors{"#0072B2", "#D55E00", "#009E73",
+                                            "#CC79A7", "#56B4E9", "#E69F00"};
 
 /// "\047" for an apostrophe.
 std::string octal(char c) {
@@ -25,7 +25,7 @@ std::string octal(char c) {
 
 }  // namespace
 
-const char* shade_of(std::size_t i) { return colours[i % colours.size()]; }
+const char* shade_of(std::size_t i) { return colors[i % colors.size()]; }
 
 // A character that may have a meaning to gnuplot is written by its number: two apostrophes in a row
 // end its other kind of string. So is a digit after such a number, which gnuplot takes for a part

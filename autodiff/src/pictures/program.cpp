@@ -17,8 +17,8 @@
 #include <sstream>
 #include <system_error>
 
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
-#include "text_file.hpp"
 
 namespace tapestry::detail {
 namespace {

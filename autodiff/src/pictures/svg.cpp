@@ -2,7 +2,7 @@
 #include "tapestry/autodiff/svg.hpp"
 
 #include "pictures/program.hpp"
-#include "text_file.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 
 namespace tapestry {
 namespace {

@@ -72,29 +72,27 @@ void* Arena::allocate(std::size_t bytes) {
 }
 
 std::byte* Arena::bump(std::size_t bytes) {
-  for (;;) {
-    if (chunk_ < chunks_.size()) {
-      const std::size_t unit = std::min<std::size_t>(bytes, alignment) < alignment ? 16 : alignment;
-      const std::size_t start = (offset_ + unit - 1) / unit * unit;
-      if (start + bytes <= chunks_[chunk_].size) {
-        offset_ = start + bytes;
-        return chunks_[chunk_].data + start;
-      }
-      if (++chunk_ < chunks_.size()) {
-        offset_ = 0;
-        continue;
-      }
-    }
-    const std::size_t last = chunks_.empty() ? first_chunk / 2 : chunks_.back().size;
-    const std::size_t size = std::max(bytes, std::min(last * 2, largest_step));
-    chunks_.reserve(chunks_.size() + 1);
-    auto* data = static_cast<std::byte*>(::operator new (size, std::align_val_t{alignment}));
-    chunks_.push_back({data, size});
-    poison(data, size);
-    reserved_ += size;
-    chunk_ = chunks_.size() - 1;
-    offset_ = 0;
+  const std::size_t unit = bytes < alignment ? 16 : alignment;  // a power of two
+  std::size_t start = (offset_ + unit - 1) & ~(unit - 1);
+  while (chunk_ >= chunks_.size() || start + bytes > chunks_[chunk_].size) {
+    next_chunk(bytes);
+    start = 0;
   }
+  offset_ = start + bytes;
+  return chunks_[chunk_].data + start;
+}
+
+void Arena::next_chunk(std::size_t bytes) {
+  offset_ = 0;
+  if (chunk_ < chunks_.size() && ++chunk_ < chunks_.size()) return;
+  const std::size_t last = chunks_.empty() ? first_chunk / 2 : chunks_.back().size;
+  const std::size_t size = std::max(bytes, std::min(last * 2, largest_step));
+  chunks_.reserve(chunks_.size() + 1);
+  auto* data = static_cast<std::byte*>(::operator new (size, std::align_val_t{alignment}));
+  chunks_.push_back({data, size});
+  poison(data, size);
+  reserved_ += size;
+  chunk_ = chunks_.size() - 1;
 }
 
 void Arena::release(void* block, std::size_t bytes) noexcept {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
-#include "ops/vocabulary.hpp"
 #include "tape/anomaly.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/hooks.hpp"
 #include "tape/node_run.hpp"
 #include "tapestry/autodiff/error.hpp"

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "ops/vocabulary.hpp"
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
+#include "tape/gradient_ops.hpp"
 #include "tape/gradients.hpp"
 #include "tape/gradients_aside.hpp"
 #include "tape/hooks.hpp"

@@ -15,6 +15,10 @@ template <class T>
 std::uint32_t TapeState<T>::add_entries(const Entry<T>& entry, std::uint32_t count) {
   auto first = static_cast<std::uint32_t>(entries.size());
   const bool passing = are_passing();
+  if (!passing && count == 1) {
+    entries.push_back(entry);
+    return first;
+  }
   if (passing) {
     std::uint32_t& vacant = vacant_.try_emplace(count, none).first->second;
     if (vacant != none) {
@@ -22,11 +26,8 @@ std::uint32_t TapeState<T>::add_entries(const Entry<T>& entry, std::uint32_t cou
       vacant = entries[first].source;
     }
   }
-  if (first == entries.size() && count == 1)
-    entries.push_back(entry);
-  else if (first == entries.size())
-    entries.insert(entries.end(), count, entry);
-  for (std::uint32_t j = 0; j < count && (count > 1 || passing); ++j) {
+  if (first == entries.size()) entries.resize(first + count);
+  for (std::uint32_t j = 0; j < count; ++j) {
     Entry<T>& place = entries[first + j];
     place = entry;
     place.output = j;

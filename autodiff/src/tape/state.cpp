@@ -140,7 +140,7 @@ void TapeState<T>::infer(const OpInfo<T>& info, const void* op,
                          std::span<const std::uint32_t> inputs) {
   in_shapes_.clear();
   for (const std::uint32_t i : inputs) in_shapes_.push_back(&entries[i].shape);
-  out_shapes_.resize(info.output_count(op));
+  out_shapes_.resize(info.output_count ? info.output_count(op) : 1);
   info.infer(op, in_shapes_, out_shapes_.data());
   for (const Shape& shape : out_shapes_) check_size(info.name, shape);
 }
@@ -158,9 +158,10 @@ std::uint32_t TapeState<T>::push_outputs(const OpInfo<T>& info,
   entry.requires_grad = requires_grad && recording;
   entry.pending = put_off;
   entry.saved = entry.requires_grad && info.saves_output;
+  entry.shape = out_shapes_[0];
   const auto count = static_cast<std::uint32_t>(out_shapes_.size());
   const std::uint32_t first = add_entries(entry, count);
-  for (std::uint32_t j = 0; j < count; ++j) entries[first + j].shape = out_shapes_[j];
+  for (std::uint32_t j = 1; j < count; ++j) entries[first + j].shape = out_shapes_[j];
   return first;
 }
 
@@ -168,25 +169,24 @@ template <class T>
 void TapeState<T>::push_node(const OpInfo<T>& info, const void* op,
                              std::span<const std::uint32_t> inputs, std::uint32_t first_output,
                              std::uint32_t outputs) {
-  Node<T> node;
+  const auto index = static_cast<std::uint32_t>(nodes.size());
+  Node<T>& node = nodes.emplace_back();
   node.info = &info;
   node.first_input = static_cast<std::uint32_t>(edges.size());
   node.input_count = static_cast<std::uint32_t>(inputs.size());
   node.first_output = first_output;
   node.output_count = outputs;
   node.scope = scope;
-  const auto index = static_cast<std::uint32_t>(nodes.size());
+  for (const std::uint32_t input : inputs) edges.push_back(input);
   if (info.size > 0) {
     if (info.destroy) make_room(destructible_);
-    node.op = arena.allocate(info.size);
-    info.copy(op, node.op);
+    void* const copy = arena.allocate(info.size);
+    info.copy(op, copy);
+    node.op = copy;
     if (info.destroy) destructible_.push_back(index);
   }
-  nodes.push_back(node);
-  edges.insert(edges.end(), inputs.begin(), inputs.end());
-  const bool requires_grad = entries[first_output].requires_grad;
   for (std::uint32_t j = 0; j < outputs; ++j) entries[first_output + j].node = index;
-  if (!requires_grad) return;
+  if (!entries[first_output].requires_grad) return;
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (info.saves(i) || info.expand) entries[inputs[i]].saved = true;
 }

@@ -7,7 +7,7 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/gemm.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry::detail {
 namespace {

@@ -7,9 +7,9 @@
 #include <numbers>
 
 #include "tapestry/autodiff/detail/gnuplot.hpp"
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 namespace {

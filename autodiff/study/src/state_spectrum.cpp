@@ -7,13 +7,13 @@
 #include <numbers>
 #include <numeric>
 
-#include "kernels/gemm.hpp"
 #include "linear_algebra.hpp"
 #include "long_product.hpp"
 #include "state_gaps.hpp"
 #include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "kernels/gemm.hpp"
 #include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/kernels/gemm.hpp"
 #include "truncation.hpp"
 #include "uses.hpp"
 

@@ -7,9 +7,9 @@
 #include <numeric>
 #include <ostream>
 
+#include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/study/time_table.hpp"
-#include "text_file.hpp"
 
 namespace tapestry {
 

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/gemm.hpp"
+#include "tapestry/kernels/gemm.hpp"
 #include "tapestry/study/time_table.hpp"
 
 namespace tapestry::detail {

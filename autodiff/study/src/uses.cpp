@@ -49,8 +49,8 @@ void factor(const Record<T>& record, Use& use) {
   if (out.size() != 1 || record.shape(use.node).rank() != 2) return;
   const StudyEdge& edge = record.edges()[out[0]];
   const GraphNode& product = record.at(edge.to);
-  const bool transposed = product.attributes == "bT";
-  if (product.op != "matmul" || (!product.attributes.empty() && !transposed)) return;
+  const bool transposed = is_on(product.attributes, "bT");
+  if (product.op != "matmul" || is_on(product.attributes, "aT")) return;
   const std::uint32_t other = record.graph().inputs(record.position(edge.to))[1 - edge.slot].from;
   const Shape& shape = record.graph()[other].shape;
   if (shape.rank() < 1 || shape.rank() > (edge.slot == 1 ? 2U : 1U)) return;

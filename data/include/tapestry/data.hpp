@@ -7,6 +7,7 @@
 #include "tapestry/data/mixed_radix.hpp"
 #include "tapestry/data/sampling.hpp"
 #include "tapestry/data/sequence_batches.hpp"
+#include "tapestry/data/split.hpp"
 #include "tapestry/data/text_file.hpp"
 #include "tapestry/data/token_source.hpp"
 #include "tapestry/data/vocabulary.hpp"

@@ -2,8 +2,10 @@
 // All of the layers component: models, their parts, and saving them.
 #pragma once
 
+#include "tapestry/layers/activation.hpp"
 #include "tapestry/layers/attention.hpp"
 #include "tapestry/layers/bundle.hpp"
+#include "tapestry/layers/cell.hpp"
 #include "tapestry/layers/decode.hpp"
 #include "tapestry/layers/dropout.hpp"
 #include "tapestry/layers/embedding.hpp"
@@ -17,6 +19,7 @@
 #include "tapestry/layers/lstm.hpp"
 #include "tapestry/layers/module.hpp"
 #include "tapestry/layers/npz.hpp"
+#include "tapestry/layers/recurrent.hpp"
 #include "tapestry/layers/rnn.hpp"
 #include "tapestry/layers/safetensors.hpp"
 #include "tapestry/layers/saved_part.hpp"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "fused/linear.hpp"
 
-#include "fused/cell_kernels.hpp"
-#include "kernels/gemm.hpp"
+#include "fused/step_kernels.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/op.hpp"
 #include "tapestry/autodiff/ops.hpp"
+#include "tapestry/kernels/gemm.hpp"
 
 namespace tapestry::layers {
 namespace {
@@ -74,9 +75,6 @@ Variable<T> fused_linear(const Variable<T>& x, const Variable<T>& weight, const 
   return apply(LinearMap{}, x, weight, bias);
 }
 
-template Variable<float> fused_linear(const Variable<float>&, const Variable<float>&,
-                                      const Variable<float>&);
-template Variable<double> fused_linear(const Variable<double>&, const Variable<double>&,
-                                       const Variable<double>&);
+TAPESTRY_INSTANTIATE(fused_linear)
 
 }  // namespace tapestry::layers

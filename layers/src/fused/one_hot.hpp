@@ -10,9 +10,9 @@
 #include <memory>
 #include <span>
 
-#include "kernels/gemm.hpp"
 #include "tapestry/autodiff/op.hpp"
-#include "threads/team.hpp"
+#include "tapestry/kernels/gemm.hpp"
+#include "tapestry/kernels/team.hpp"
 
 namespace tapestry::layers {
 

@@ -8,5 +8,6 @@
 #include "tapestry/optim/clip_grad_norm.hpp"
 #include "tapestry/optim/optimizer.hpp"
 #include "tapestry/optim/rmsprop.hpp"
+#include "tapestry/optim/rules.hpp"
 #include "tapestry/optim/schedule.hpp"
 #include "tapestry/optim/sgd.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/update_kernels_inline.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 
-namespace tapestry::optim {
+namespace tapestry::optim::detail {
 
 using tapestry::detail::Architecture;
 
@@ -17,7 +18,6 @@ const UpdateKernels<T>& update_kernels(Architecture architecture) {
       []<Architecture a>() -> const UpdateKernels<T>& { return update_kernels_for<T, a>(); });
 }
 
-template const UpdateKernels<float>& update_kernels(Architecture);
-template const UpdateKernels<double>& update_kernels(Architecture);
+TAPESTRY_INSTANTIATE(update_kernels)
 
-}  // namespace tapestry::optim
+}  // namespace tapestry::optim::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/update_kernels_inline.hpp"
 
-namespace tapestry::optim {
+namespace tapestry::optim::detail {
 
 #if defined(TAPESTRY_AVX2_KERNELS)
 using tapestry::detail::Architecture;
@@ -9,4 +9,4 @@ template const UpdateKernels<float>& update_kernels_for<float, Architecture::avx
 template const UpdateKernels<double>& update_kernels_for<double, Architecture::avx512>();
 #endif
 
-}  // namespace tapestry::optim
+}  // namespace tapestry::optim::detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Activations over text (Karpathy, Johnson and Fei-Fei 2015): what a unit does at each character or
-// word, as the colour behind it.
+// word, as the color behind it.
 //
 //   const Array<> c = result.gate("c");                       // (T, B, H)
 //   save_activations(text, c, "cells.html", {.title = "Cells of layer 0"});
@@ -23,7 +23,7 @@ struct ActivationPageOptions {
   std::size_t sequence = 0;             ///< which of the B sequences
 };
 
-/// The page for T tokens and activations (T, H) or (T, B, H). Each unit has a colour scale of its
+/// The page for T tokens and activations (T, H) or (T, B, H). Each unit has a color scale of its
 /// own: blue below zero, orange above. ShapeError when there are not T tokens, or no units;
 /// IndexError for a unit or sequence that does not exist.
 template <class T>

@@ -31,7 +31,7 @@ struct GradcheckResult {
   bool passed = true;
   /// Largest |analytic - numeric|. A check that fails ends there, without the second order.
   double largest_error = 0;
-  /// The worst disagreement: which derivative, by which input and element, both values.
+  /// The worst disagreement: with respect to which input and element, both values.
   std::string message;
 
   explicit operator bool() const { return passed; }
@@ -97,7 +97,7 @@ GradcheckResult gradcheck(const F& f, const std::vector<Array<T>>& inputs,
   return detail::check_inputs<T>(f, inputs, options);
 }
 
-/// The same by parameters: `gradcheck([&](auto& tape) { return loss(model, tape); },
+/// The same with respect to parameters: `gradcheck([&](auto& tape) { return loss(model, tape); },
 /// parameters(model))`. Their values are changed during the check and put back; their gradients are
 /// left alone, and frozen ones are not checked.
 template <class F, class T>

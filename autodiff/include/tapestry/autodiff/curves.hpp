@@ -23,7 +23,7 @@ struct Curve {
   std::vector<double> x = {};
   std::vector<double> y = {};
   bool dashed = false;
-  int colour = -1;  ///< the same for the same number, six in all; -1: by position
+  int color = -1;  ///< the same for the same number, six in all; -1: by position
 };
 
 struct CurveOptions {
@@ -38,7 +38,7 @@ struct CurveOptions {
 /// Curves in one picture, their legend below it. Throws FileError when gnuplot is missing
 /// or fails, or the file cannot be written; ArgumentError when there is nothing to draw, the file
 /// has the ending of another kind, as "loss.png" has, the x and y of a curve differ in number, or a
-/// colour is below -1.
+/// color is below -1.
 [[nodiscard]] std::string curves_svg(const std::vector<Curve>& curves,
                                      const CurveOptions& options = {});
 void save_curves(const std::vector<Curve>& curves, const std::filesystem::path& path,

@@ -36,8 +36,8 @@ std::array<Variable<T>, n> vjp(const Variable<T>& y, const Variable<T> (&x)[n],
 }
 
 /// Jacobian times vector, J v: the derivative of `y` when `x` moves along `v`, which is shaped like
-/// `x`; the result is shaped like `y`. It is the derivative of Jᵀ u with respect to u, so it costs a
-/// recorded backward pass and a second one through it.
+/// `x`; the result is shaped like `y`. It is the derivative of Jᵀ u with respect to u, so it costs
+/// a recorded backward pass and a second one through it.
 template <class T>
 Variable<T> jvp(const Variable<T>& y, const Variable<T>& x, const Variable<T>& v,
                 GradientOptions options = {});

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tapestry/autodiff/op_attribute.hpp"
 #include "tapestry/autodiff/shape.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
@@ -47,7 +48,7 @@ struct GraphNode {
                                    ///< for what is within a fused op
   std::string_view name;           ///< given by the user or the model; may be empty
   std::string_view op;             ///< the op that computed it; empty for a leaf
-  std::string_view attributes;     ///< of that op, for readers: "axis=1"
+  OpAttributes attributes;         ///< of that op
   std::uint32_t first_output = 0;  ///< id of the op's output 0: tells which values share one op
   std::uint32_t output = 0;        ///< which of the op's outputs it is
   std::uint32_t output_count = 1;  ///< how many the op has, in the snapshot or not

@@ -78,10 +78,13 @@ class Tape {
  public:
   using value_type = T;
 
-  Tape() : state_(new detail::TapeState<T>()) {}
+  Tape() : state_(new detail::TapeState<T>()) { state_->owner = this; }
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
-  ~Tape() { state_->orphan(); }
+  ~Tape() {
+    state_->owner = nullptr;
+    state_->orphan();
+  }
 
   /// A leaf with a gradient. The value is copied. Rows in braces must be equally long, else
   /// ShapeError.
@@ -185,6 +188,13 @@ class Tape {
 
   detail::TapeState<T>* state_;  // shared with the variables; the last of them deletes it
 };
+
+/// A use of a parameter on the tape of x, as `x.tape().watch(parameter)`: a layer of one's own is
+/// then called as `layer(x)`. Throws as both do.
+template <class T>
+Variable<T> watch(const Variable<T>& x, Parameter<T>& parameter) {
+  return x.tape().watch(parameter);
+}
 
 TAPESTRY_EXTERN_TYPES(class Tape)
 

@@ -17,6 +17,12 @@ namespace tapestry::utf8 {
 /// Whether `text`, which is not empty, is a character without its last bytes.
 [[nodiscard]] bool is_cut_character(std::string_view text);
 
+/// Length in bytes of the longest start of `text` that is whole, valid characters.
+[[nodiscard]] std::size_t valid_length(std::string_view text);
+
+/// The first `most` bytes of `text`, but no part of a character.
+[[nodiscard]] std::string_view start_of(std::string_view text, std::size_t most);
+
 /// The number of a character: the whole of `character`, valid UTF-8.
 [[nodiscard]] unsigned code_point(std::string_view character);
 

@@ -53,6 +53,13 @@ class Variable {
     if (state_) state_->drop(index_, generation_);
   }
 
+  /// The tape that the value is on. Throws StaleVariable when the handle is not valid or the tape is
+  /// gone.
+  [[nodiscard]] Tape<T>& tape() const {
+    if (Tape<T>* owner = state("tape").owner) return *owner;
+    throw_invalid("tape");
+  }
+
   /// The value, as a view into the tape's memory. One that was computed without recording must not
   /// be read through the view when no variable refers to it any more. Throws StaleVariable, and
   /// GradientError for what backward gave back or a parameter no longer holds.
@@ -80,8 +87,8 @@ class Variable {
   /// Gives the value a name for messages, drawings and path listings; returns the same variable.
   Variable named(std::string_view name) const;
 
-  /// Gradients of this scalar by all variables and watched parameters it depends on.
-  /// Throws GradientError when it is not a scalar or depends on none.
+  /// Gradients of this scalar with respect to all variables and watched parameters that it depends
+  /// on. Throws GradientError when it is not a scalar or depends on none.
   void backward() const;
 
   /// The same for any shape, weighted by `seed`, which is shaped like this variable: computes the

@@ -13,11 +13,10 @@
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/data/detail/utf8_state.hpp"
+#include "tapestry/data/split.hpp"
 
 namespace tapestry::data {
-
-/// What a text is cut into: characters (Unicode code points), or words as `split` finds them.
-enum class Unit : std::uint8_t { character, word };
 
 /// Which symbols of a text a vocabulary takes, and which it has besides.
 struct VocabularyOptions {
@@ -33,17 +32,6 @@ struct VocabularyOptions {
   std::vector<std::string> special = {};
 };
 
-/// The characters or words of `text`; joined, they are the text again, byte for byte. Words are,
-/// with the one space before them, if there is one:
-/// - letters and digits, and apostrophes between them: "it's", " 3rd", " über"; at most 128 bytes,
-///   what is longer is cut;
-/// - any other character alone: punctuation, symbols, and the letters of Chinese and Japanese,
-///   which have no spaces: ",", " (", "学".
-/// Other spaces and tabs are one piece up to the next character or line end, at most 128 of them.
-/// Each line end, "\n" or "\r\n", is a piece.
-/// Throws ArgumentError naming the byte where `text` is not valid UTF-8.
-[[nodiscard]] std::vector<std::string> split(std::string_view text, Unit unit);
-
 namespace detail {
 struct TextHash {  // transparent, so that a lookup by string_view makes no string
   using is_transparent = void;
@@ -53,11 +41,6 @@ struct TextHash {  // transparent, so that a lookup by string_view makes no stri
 };
 template <class Value>
 using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
-
-struct Utf8State {          // of a text that comes in parts
-  std::string cut;          // the character that the last part ends within
-  std::uint64_t bytes = 0;  // before it
-};
 }  // namespace detail
 
 /// Symbols and their numbers: token k stands for the k-th symbol. Symbols and texts are UTF-8. A

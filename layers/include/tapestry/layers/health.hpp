@@ -16,6 +16,7 @@
 //   }
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -72,12 +73,25 @@ struct HealthOptions {
   layers::Lengths lengths = {};       ///< as the layer was called with
 };
 
-/// The health of a layer in the call that gave `result`. StaleVariable, and ShapeError when the
-/// lengths are not B.
+namespace detail {
+
+/// The same for the steps that a record leads to.
+template <class T>
+HealthReport health_report(const layers::RecurrentLayer<T>& layer,
+                           const layers::StepRecord<T>& record, const HealthOptions<T>& options);
+
+}  // namespace detail
+
+/// The health of a recurrent layer in the call that gave `result`. StaleVariable, and ShapeError
+/// when the lengths are not B.
 template <class T, class State>
-HealthReport health_report(layers::Recurrent<T, State>& layer,
+HealthReport health_report(std::derived_from<layers::RecurrentLayer<T>> auto& layer,
                            const layers::Recurrence<T, State>& result,
-                           const HealthOptions<std::type_identity_t<T>>& options = {});
+                           const HealthOptions<std::type_identity_t<T>>& options = {}) {
+  HealthOptions<T> all = options;
+  if (all.parameters.empty()) all.parameters = parameters(layer);
+  return detail::health_report(layer, result.record(), all);
+}
 
 /// Two tables for readers: gates and states by layer, and parameters.
 std::ostream& operator<<(std::ostream& out, const HealthReport& report);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct InitTarget {
   std::string path;
   Parameter<T>* parameter;
   std::size_t hidden_size;  // of the recurrent layer that it belongs to; 0: none
+  std::size_t gates;        // of that layer
+  std::size_t forget;       // place of the gate "f" among them; `gates` if there is none
 };
 
 template <class T>
@@ -40,10 +43,13 @@ class InitTargets {
   void operator()(std::string_view path, Part& part) {
     if constexpr (std::is_same_v<std::remove_cvref_t<Part>, Parameter<T>>) {
       const bool inside = hidden_size_ > 0 && path.starts_with(layer_);
-      list.push_back({std::string(path), &part, inside ? hidden_size_ : 0});
-    } else if constexpr (requires { part.options().hidden_size; }) {
+      list.push_back({std::string(path), &part, inside ? hidden_size_ : 0, gates_, forget_});
+    } else if constexpr (requires { part.cell().gates; }) {
       layer_ = path.empty() ? "" : std::string(path) + ".";
-      hidden_size_ = part.options().hidden_size;
+      hidden_size_ = part.cell().hidden_size;
+      const auto& gates = part.cell().gates;
+      gates_ = gates.size();
+      forget_ = static_cast<std::size_t>(std::ranges::find(gates, "f") - gates.begin());
     }
   }
 
@@ -52,6 +58,8 @@ class InitTargets {
  private:
   std::string layer_;  // the recurrent layer visited last
   std::size_t hidden_size_ = 0;
+  std::size_t gates_ = 0;
+  std::size_t forget_ = 0;
 };
 
 }  // namespace detail
@@ -72,12 +80,12 @@ class InitTargets {
 ///   xavier_uniform, xavier_normal    (gain), 1 if none is given
 ///   he_uniform, he_normal            (gain, fan), relu and fan_in if none is given
 ///   orthogonal, identity             (gain), 1 if none is given; each gate by itself
-///   forget_bias                      (c), 1 if none is given (Gers et al. 2000): the part of an
-///                                    LSTM's bias that belongs to the forget gate; the rest stays.
-///                                    There are two biases, which are added: name one of them.
+///   forget_bias                      (c), 1 if none is given (Gers et al. 2000): the part of a
+///                                    bias that belongs to the gate "f"; the rest stays. There are
+///                                    two biases, which are added: name one of them.
 ///
 /// A gain is a number or one that `calculate_gain` knows: "he_normal(leaky_relu, fan_out)". Gates
-/// are the blocks of H rows of a part that has `options().hidden_size`, as recurrent layers do.
+/// are the blocks of H rows of a part that has a `cell()`, as recurrent layers do.
 /// Throws ArgumentError for an unknown name, wrong arguments and a pattern that matches nothing,
 /// ShapeError for an initialiser that does not fit a parameter; then nothing has changed.
 template <class T = void, class Model>

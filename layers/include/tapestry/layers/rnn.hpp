@@ -1,61 +1,71 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <type_traits>
-#include <utility>
+#include <string>
 
+#include "tapestry/layers/activation.hpp"
 #include "tapestry/layers/recurrent.hpp"
 
 namespace tapestry::layers {
 
-/// Activation functions that go by name.
-enum class Activation : std::uint8_t { tanh, relu, sigmoid, identity };
-
-/// One of those, or any function of a variable that keeps its shape:
-/// `.activation = [](const auto& v) { return sin(v); }`.
-template <class T>
-class ActivationFunction {
- public:
-  using Function = std::function<Variable<T>(const Variable<T>&)>;
-
-  ActivationFunction(Activation name) : name_(name) {}  // NOLINT: a name will do
-
-  template <class F>
-  requires std::is_invocable_r_v<Variable<T>, F&, const Variable<T>&> ActivationFunction(
-      F function)  // NOLINT: so will a lambda
-      : function_(std::move(function)) {}
-
-  /// The name, if it goes by one.
-  [[nodiscard]] std::optional<Activation> name() const { return name_; }
-  /// The function; empty if it goes by name.
-  [[nodiscard]] const Function& function() const { return function_; }
-
- private:
-  std::optional<Activation> name_;
-  Function function_;
-};
-
 template <class T = float>
 struct RNNOptions {
-  std::size_t input_size = 0;                           ///< I
-  std::size_t hidden_size = 0;                          ///< H
-  std::size_t num_layers = 1;                           ///< L
-  ActivationFunction<T> activation = Activation::tanh;  ///< f_s
+  std::size_t input_size = 0;                        ///< I
+  std::size_t hidden_size = 0;                       ///< H
+  std::size_t num_layers = 1;                        ///< L
+  ActivationFunction activation = Activation::tanh;  ///< f_s
   bool bias = true;            ///< additive parameters, those of layer norm included
+  bool batch_first = false;    ///< input (B, T, I) and output (B, T, D·H)
   double dropout = 0;          ///< in training, on the output of each layer but the last; L > 1
   bool bidirectional = false;  ///< D = 2
   VariationalDropout variational_dropout = {};  ///< the same masks at every step
   bool layer_norm = false;                      ///< within the cell, see below
-  bool learned_initial_state = false;           ///< parameters h0 (and c0), without a given state
+  bool learned_initial_state = false;           ///< a parameter h0, without a given state
   std::size_t output_size = 0;                  ///< O; 0: the output is h
-  ActivationFunction<T> output_activation = Activation::identity;  ///< f_o
+  ActivationFunction output_activation = Activation::identity;  ///< f_o
 };
 
-/// A stack of simple recurrent layers (Elman 1990), as torch.nn.RNN:
+template <class T = float>
+struct RNNCellOptions {
+  std::size_t input_size = 0;                        ///< I
+  std::size_t hidden_size = 0;                       ///< H
+  ActivationFunction activation = Activation::tanh;  ///< f_s
+  bool bias = true;
+  bool layer_norm = false;
+};
+
+namespace cells {
+
+/// The equation of a simple recurrent layer (Elman 1990).
+template <class T>
+struct RNN {
+  using Options = RNNOptions<T>;
+  static constexpr auto name = "rnn";
+  static constexpr std::array gates{"h"};
+  static constexpr std::array states{"h"};
+
+  ActivationFunction activation;
+
+  explicit RNN(const auto& o) : activation(o.activation) {}
+
+  auto step(const auto& w, const auto& x, const auto& state) const {
+    const auto& [h] = state;
+    const auto from_x = w.input(x);
+    return std::array{activation(from_x + w.hidden(h)).named("h")};
+  }
+
+  /// Throws ArgumentError when an option does not fit.
+  template <class U>
+  static void check(const std::string& kind, const auto& o) {
+    o.activation.template check<U>(kind, "activation");
+  }
+};
+
+}  // namespace cells
+
+/// A stack of simple recurrent layers, as torch.nn.RNN:
 ///
 ///   h(t) = f_s(W_ih x(t) + b_ih + W_hh h(t-1) + b_hh)
 ///
@@ -63,7 +73,7 @@ struct RNNOptions {
 /// (H, D·H), W_hh (H, H), b (H).
 ///
 /// Options, with PyTorch's meaning where PyTorch has them, and:
-///   activation      f_s. Where lengths are given, it is also computed for sequences that have
+///   activation      f_s. On a tape in primitive mode it is also computed for sequences that have
 ///                   ended, and must be finite and have a finite slope there, at 0 for instance
 ///   output_size     the state machine of textbooks: the output is, with h of the last layer,
 ///                     y(t) = f_o(W_ho h(t) + b_ho)
@@ -73,7 +83,7 @@ struct RNNOptions {
 ///                   (Ba, Kiros and Hinton 2016, with separate norms as for their LSTM):
 ///                     LN(a) = gain (a - mean(a)) / √(variance(a) + 10⁻⁵) + bias
 template <class T = float>
-class RNN : public Recurrent<T, HiddenState<T>> {
+class RNN : public Recurrent<cells::RNN<T>, T> {
  public:
   /// Throws ArgumentError when a size is 0, a dropout rate is outside [0, 1], there is dropout
   /// between layers and only one of them, a function is empty, or there is an output activation
@@ -91,54 +101,23 @@ class RNN : public Recurrent<T, HiddenState<T>> {
   }
 
  private:
-  using typename Recurrent<T, HiddenState<T>>::Parts;
-  Parts step(const StepWeights<T>& weights, const Variable<T>& x,
-             const Parts& state) const override;
-  SequenceResult<T, 1> sequence(const Variable<T>& x, const SequenceWeights<T>& weights,
-                                const Parts& initial, bool reverse) const override;
-  [[nodiscard]] bool has_sequence() const override;
   [[nodiscard]] std::size_t output_size() const override;
   Variable<T> output(const Variable<T>& state) override;
 
-  ActivationFunction<T> activation_;
-  ActivationFunction<T> output_activation_;
+  ActivationFunction output_activation_;
   Parameter<T> weight_ho_;
   Parameter<T> bias_ho_;
 };
 
-template <class T = float>
-struct RNNCellOptions {
-  std::size_t input_size = 0;                           ///< I
-  std::size_t hidden_size = 0;                          ///< H
-  ActivationFunction<T> activation = Activation::tanh;  ///< f_s
-  bool bias = true;
-  bool layer_norm = false;
-};
-
 /// A single step of an RNN, as torch.nn.RNNCell: `h = cell(x, h)`.
 template <class T = float>
-class RNNCell : public RecurrentCell<T, HiddenState<T>> {
- public:
-  /// Throws ArgumentError when a size is 0 or the activation an empty function.
-  explicit RNNCell(const RNNCellOptions<T>& options);
+using RNNCell = RecurrentCell<cells::RNN<T>, T, RNNCellOptions<T>>;
 
-  /// x (B, I), from h (B, H) or zeros: the next h (B, H). Throws ShapeError for other shapes.
-  Variable<T> operator()(const Variable<T>& x) { return this->run(x, {})[0]; }
-  Variable<T> operator()(const Variable<T>& x, const Variable<T>& h) {
-    return this->run(x, {{h}})[0];
-  }
-
- private:
-  using typename RecurrentCell<T, HiddenState<T>>::Parts;
-  Parts step(const StepWeights<T>& weights, const Variable<T>& x,
-             const Parts& state) const override;
-
-  ActivationFunction<T> activation_;
-};
-
+extern template class Recurrent<cells::RNN<float>, float>;
+extern template class Recurrent<cells::RNN<double>, double>;
 extern template class RNN<float>;
 extern template class RNN<double>;
-extern template class RNNCell<float>;
-extern template class RNNCell<double>;
+extern template class RecurrentCell<cells::RNN<float>, float, RNNCellOptions<float>>;
+extern template class RecurrentCell<cells::RNN<double>, double, RNNCellOptions<double>>;
 
 }  // namespace tapestry::layers

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
 #include <initializer_list>
 #include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
+#include "tapestry/optim/rules.hpp"
 
 namespace tapestry::optim {
 
@@ -18,34 +18,41 @@ struct AdagradOptions {
   double epsilon = 1e-10;  ///< added to the denominator
 };
 
-/// Adagrad as in PyTorch. With value p, gradient g and the sum s, in step t = 1, 2, ...:
-///
-///     g += weight_decay p
-///     s += g^2                                (from initial_accumulator_value)
-///     p -= learning_rate / (1 + (t - 1) learning_rate_decay) g / (sqrt(s) + epsilon)
-///
-/// Each parameter counts its own steps. Files hold s as "sum".
-/// Source: Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
-/// stochastic optimization", in the form of torch.optim.Adagrad.
+/// Adagrad as in PyTorch: see `AdagradRule`. The sum starts from `initial_accumulator_value`, and
+/// the rate in step t is learning_rate / (1 + (t - 1) learning_rate_decay). Each parameter counts
+/// its own steps.
 template <class T = float>
 class Adagrad final : public Optimizer<T> {
  public:
   /// T is found from lists of parameters: `Adagrad adagrad({&weight, &bias}, {...})`. Groups may
   /// have a learning rate and a weight decay of their own: see `ParameterGroup`. Throws
   /// ArgumentError for what `Optimizer` refuses, and an option that is negative or not finite.
-  explicit Adagrad(const std::vector<ParameterGroup<T>>& groups, AdagradOptions options = {});
+  explicit Adagrad(const std::vector<ParameterGroup<T>>& groups, AdagradOptions options = {})
+      : Optimizer<T>("Adagrad", groups, options.learning_rate, options.weight_decay,
+                     AdagradRule::memories),
+        options_(options) {
+    detail::check_not_negative("Adagrad", "learning_rate_decay", options.learning_rate_decay);
+    detail::check_not_negative("Adagrad", "initial_accumulator_value",
+                               options.initial_accumulator_value);
+    detail::check_not_negative("Adagrad", "epsilon", options.epsilon);
+    this->start_from("sum", options.initial_accumulator_value);
+  }
   explicit Adagrad(const ParameterList<T>& parameters, AdagradOptions options = {})
       : Adagrad(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
   explicit Adagrad(std::initializer_list<Parameter<T>*> parameters, AdagradOptions options = {})
       : Adagrad(ParameterList<T>(parameters), options) {}
 
  private:
-  void update(std::size_t position, Parameter<T>& parameter) override;
+  void update(const Step<T>& step) override {
+    const double slowing = 1 + (step.count - 1) * options_.learning_rate_decay;
+    step.apply(AdagradRule{.rate = step.learning_rate / slowing,
+                           .decay = step.weight_decay,
+                           .epsilon = options_.epsilon});
+  }
 
   AdagradOptions options_;
 };
 
-extern template class Adagrad<float>;
-extern template class Adagrad<double>;
+TAPESTRY_EXTERN_TYPES(class Adagrad)
 
 }  // namespace tapestry::optim

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
+#include <cmath>
 #include <initializer_list>
 #include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
+#include "tapestry/optim/rules.hpp"
 
 namespace tapestry::optim {
 
@@ -18,16 +19,8 @@ struct AdamOptions {
   double weight_decay = 0;  ///< adds weight_decay * value to the gradient
 };
 
-/// Adam as in PyTorch. With value p, gradient g and moments m, v, in step t = 1, 2, ...:
-///
-///     g += weight_decay p
-///     m  = beta1 m + (1 - beta1) g
-///     v  = beta2 v + (1 - beta2) g^2
-///     p -= learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-///
-/// Each parameter counts its own steps: one without a gradient is not stepped. Files hold m as
-/// "exp_avg" and v as "exp_avg_sq".
-/// Source: Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
+/// Adam as in PyTorch: see `AdamRule`. Each parameter counts its own steps: one without a gradient
+/// is not stepped.
 template <class T = float>
 class Adam final : public Optimizer<T> {
  public:
@@ -35,19 +28,33 @@ class Adam final : public Optimizer<T> {
   /// learning rate and a weight decay of their own: see `ParameterGroup`.
   /// Throws ArgumentError for what `Optimizer` refuses, an option that is negative or not finite,
   /// and a beta outside [0, 1).
-  explicit Adam(const std::vector<ParameterGroup<T>>& groups, AdamOptions options = {});
+  explicit Adam(const std::vector<ParameterGroup<T>>& groups, AdamOptions options = {})
+      : Optimizer<T>("Adam", groups, options.learning_rate, options.weight_decay,
+                     AdamRule::memories),
+        options_(options) {
+    detail::check_below_one("Adam", "beta1", options.beta1);
+    detail::check_below_one("Adam", "beta2", options.beta2);
+    detail::check_not_negative("Adam", "epsilon", options.epsilon);
+  }
   explicit Adam(const ParameterList<T>& parameters, AdamOptions options = {})
       : Adam(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
   explicit Adam(std::initializer_list<Parameter<T>*> parameters, AdamOptions options = {})
       : Adam(ParameterList<T>(parameters), options) {}
 
  private:
-  void update(std::size_t position, Parameter<T>& parameter) override;
+  void update(const Step<T>& step) override {
+    step.apply(AdamRule{.rate = step.learning_rate,
+                        .decay = step.weight_decay,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .epsilon = options_.epsilon,
+                        .correction1 = 1 - std::pow(options_.beta1, step.count),
+                        .correction2 = 1 - std::pow(options_.beta2, step.count)});
+  }
 
   AdamOptions options_;
 };
 
-extern template class Adam<float>;
-extern template class Adam<double>;
+TAPESTRY_EXTERN_TYPES(class Adam)
 
 }  // namespace tapestry::optim

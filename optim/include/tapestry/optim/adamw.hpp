@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
+#include <cmath>
 #include <initializer_list>
 #include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
+#include "tapestry/optim/rules.hpp"
 
 namespace tapestry::optim {
 
@@ -18,18 +19,9 @@ struct AdamWOptions {
   double weight_decay = 1e-2;  ///< shrinks the value by learning_rate * weight_decay of it
 };
 
-/// AdamW as in PyTorch: Adam whose weight decay acts on the value and not on the gradient, so that
-/// it is the same for all parameters, however large their gradients are. In step t = 1, 2, ...:
-///
-///     p -= learning_rate weight_decay p
-///     m  = beta1 m + (1 - beta1) g
-///     v  = beta2 v + (1 - beta2) g^2
-///     p -= learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-///
-/// Each parameter counts its own steps: one without a gradient is not stepped, nor does it shrink.
-/// Files hold m as "exp_avg" and v as "exp_avg_sq".
-/// Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2, in the
-/// form of torch.optim.AdamW.
+/// AdamW as in PyTorch, see `AdamWRule`: Adam whose weight decay acts on the value and not on the
+/// gradient, so that it is the same for all parameters, however large their gradients are. Each
+/// parameter counts its own steps: one without a gradient is not stepped, nor does it shrink.
 template <class T = float>
 class AdamW final : public Optimizer<T> {
  public:
@@ -37,19 +29,33 @@ class AdamW final : public Optimizer<T> {
   /// learning rate and a weight decay of their own: see `ParameterGroup`.
   /// Throws ArgumentError for what `Optimizer` refuses, an option that is negative or not finite,
   /// and a beta outside [0, 1).
-  explicit AdamW(const std::vector<ParameterGroup<T>>& groups, AdamWOptions options = {});
+  explicit AdamW(const std::vector<ParameterGroup<T>>& groups, AdamWOptions options = {})
+      : Optimizer<T>("AdamW", groups, options.learning_rate, options.weight_decay,
+                     AdamWRule::memories),
+        options_(options) {
+    detail::check_below_one("AdamW", "beta1", options.beta1);
+    detail::check_below_one("AdamW", "beta2", options.beta2);
+    detail::check_not_negative("AdamW", "epsilon", options.epsilon);
+  }
   explicit AdamW(const ParameterList<T>& parameters, AdamWOptions options = {})
       : AdamW(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
   explicit AdamW(std::initializer_list<Parameter<T>*> parameters, AdamWOptions options = {})
       : AdamW(ParameterList<T>(parameters), options) {}
 
  private:
-  void update(std::size_t position, Parameter<T>& parameter) override;
+  void update(const Step<T>& step) override {
+    step.apply(AdamWRule{.rate = step.learning_rate,
+                         .decay = step.weight_decay,
+                         .beta1 = options_.beta1,
+                         .beta2 = options_.beta2,
+                         .epsilon = options_.epsilon,
+                         .correction1 = 1 - std::pow(options_.beta1, step.count),
+                         .correction2 = 1 - std::pow(options_.beta2, step.count)});
+  }
 
   AdamWOptions options_;
 };
 
-extern template class AdamW<float>;
-extern template class AdamW<double>;
+TAPESTRY_EXTERN_TYPES(class AdamW)
 
 }  // namespace tapestry::optim

@@ -24,7 +24,4 @@ template <class T>
 double clip_grad_norm(const ParameterList<T>& parameters, double max_norm,
                       ClipOptions options = {});
 
-extern template double clip_grad_norm(const ParameterList<float>&, double, ClipOptions);
-extern template double clip_grad_norm(const ParameterList<double>&, double, ClipOptions);
-
 }  // namespace tapestry::optim

@@ -6,13 +6,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/parameter_list.hpp"
 #include "tapestry/autodiff/shape.hpp"
+#include "tapestry/optim/detail/apply_rule.hpp"
+#include "tapestry/optim/detail/check.hpp"
 
 namespace tapestry::optim {
 
@@ -51,9 +56,25 @@ struct ParameterGroup {
   std::optional<double> weight_decay = {};
 };
 
+template <class T>
+class Step;
+
 /// What all optimizers share: the parameters in their groups, the learning rates, what they
-/// remember between steps, and the loop over the parameters. A new optimizer derives from it, says
-/// what it remembers, and gives `update`, the rule for one parameter.
+/// remember between steps, and the loop over the parameters. An optimizer of one's own derives from
+/// it and gives `update`, which applies a rule to one parameter. A rule says by which names files
+/// hold what it remembers, and how one number changes:
+///
+///     struct LionRule {
+///       static constexpr std::array memories{"exp_avg"};  // m
+///       double rate, decay, beta1, beta2;
+///       void operator()(auto& p, auto g, auto& m) const {
+///         p = p - rate * (sign(beta1 * m + (1 - beta1) * g) + decay * p);
+///         m = beta2 * m + (1 - beta2) * g;
+///       }
+///     };
+///
+/// It computes with a `Scalar`, which has the functions of ops, and takes by reference what it
+/// changes: the value and, in the order of their names, what it remembers.
 ///
 /// The optimizer refers to the parameters and does not own them. It follows a model that is moved,
 /// so that a struct of model and optimizer can be. A copy of an optimizer is for the same
@@ -116,17 +137,25 @@ class Optimizer : public tapestry::detail::Followed<Optimizer<T>> {
       const std::string& name = list[i]->name();
       const std::string suffix = "." + (name.empty() ? std::to_string(i) : name);
       part(prefix + "step" + suffix, steps_[i]);
-      for (Memory& memory : memories_) part(prefix + memory.name + suffix, memory.arrays[i]);
+      for (Memory& memory : memories_)
+        if (!memory.arrays.empty()) part(prefix + memory.name + suffix, memory.arrays[i]);
     }
   }
 
  protected:
-  /// `name` (a literal) begins the error texts, and `memories` (literals) name the arrays that the
-  /// rule keeps for each parameter; they start as zeros. `learning_rate` and `weight_decay` are for
-  /// the groups that do not give their own. Throws ArgumentError when there are no parameters or
-  /// one comes twice, or when a rate or decay is negative or not finite.
+  /// `name` (a literal) begins the error texts, and `memories` (literals) are those of the rule;
+  /// what is remembered starts as zeros. `learning_rate` and `weight_decay` are for the groups that
+  /// do not give their own. Throws ArgumentError when there are no parameters or one comes twice,
+  /// or when a rate or decay is negative or not finite.
   Optimizer(const char* name, const std::vector<ParameterGroup<T>>& groups, double learning_rate,
-            double weight_decay, const std::vector<const char*>& memories = {});
+            double weight_decay, std::span<const char* const> memories = {});
+
+  /// Does without a memory of the rule, as SGD does without momentum: files do not hold it, and the
+  /// rule sees a number that is 0 before each use.
+  void leave_out(const char* memory);
+
+  /// What the memory holds before the first step, in place of zeros.
+  void start_from(const char* memory, double value);
 
   Optimizer(const Optimizer&) = default;
   Optimizer(Optimizer&&) noexcept = default;
@@ -134,30 +163,15 @@ class Optimizer : public tapestry::detail::Followed<Optimizer<T>> {
   Optimizer& operator=(const Optimizer& other);
   Optimizer& operator=(Optimizer&&) noexcept = default;
 
-  /// Changes the value of `parameter`, which stands at `position` in the list and has a gradient
-  /// of its shape. Must not throw.
-  virtual void update(std::size_t position, Parameter<T>& parameter) = 0;
-
-  /// The learning rate and the weight decay for the parameter at `position`.
-  [[nodiscard]] double rate_of(std::size_t position) const {
-    return groups_[group_of_[position]].learning_rate.value;
-  }
-  [[nodiscard]] double decay_of(std::size_t position) const {
-    return groups_[group_of_[position]].weight_decay;
-  }
-
-  /// Steps that were taken for the parameter at `position`, with the present one.
-  [[nodiscard]] std::uint64_t steps(std::size_t position) const { return steps_[position]; }
-
-  /// The array of memory number `which` for the parameter at `position`, shaped like it.
-  [[nodiscard]] T* memory(std::size_t which, std::size_t position) {
-    return memories_[which].arrays[position].data();
-  }
+  /// One step of one parameter, which has a gradient of its shape: `step.apply(Rule{...})`.
+  virtual void update(const Step<T>& step) = 0;
 
  private:
+  friend class Step<T>;
+
   struct Memory {
     const char* name;
-    std::vector<Array<T>> arrays;  // one for each parameter
+    std::vector<Array<T>> arrays;  // one for each parameter; none if the memory is left out
   };
 
   struct Group {
@@ -165,6 +179,13 @@ class Optimizer : public tapestry::detail::Followed<Optimizer<T>> {
     double weight_decay = 0;
   };
 
+  /// Throws ArgumentError when there is no such memory.
+  Memory& memory(std::string_view name);
+  /// That of the parameter at `position`; null for a memory that is left out.
+  T* memory_of(std::string_view name, std::size_t position) {
+    std::vector<Array<T>>& arrays = memory(name).arrays;
+    return arrays.empty() ? nullptr : arrays[position].data();
+  }
   void link(const ParameterList<T>& parameters);
   void check_distinct(const ParameterList<T>& parameters) const;
   void check_group(std::size_t group) const;
@@ -180,7 +201,38 @@ class Optimizer : public tapestry::detail::Followed<Optimizer<T>> {
   std::vector<Memory> memories_;
 };
 
-extern template class Optimizer<float>;
-extern template class Optimizer<double>;
+/// One step of one parameter, for `Optimizer::update`.
+template <class T>
+class Step {
+ public:
+  double learning_rate;  ///< of the parameter's group
+  double weight_decay;   ///< likewise
+  double count;          ///< how many steps of the parameter there were, with this one
+
+  /// Applies the rule to all numbers of the parameter, by several threads where there are many
+  /// (see `set_num_threads`). The rules of the library are compiled for several architectures, one
+  /// of which is chosen at run time; another rule is compiled with the program that it is in, as
+  /// vectors if its compiler makes them of a loop (GCC with -O3, and -march for more than the
+  /// baseline). Allocates nothing. Throws ArgumentError, before it has changed anything, when the
+  /// rule names a memory that the optimizer was not made with.
+  template <class Rule>
+  void apply(const Rule& rule) const {
+    detail::NumbersOf<Rule, T> numbers{
+        parameter_.size(), parameter_.storage().data(), parameter_.grad().data(), {}};
+    for (std::size_t m = 0; m < Rule::memories.size(); ++m)
+      numbers.memory[m] = optimizer_.memory_of(Rule::memories[m], position_);
+    detail::apply<Rule, T>(rule, numbers);
+  }
+
+ private:
+  friend class Optimizer<T>;
+  Step(Optimizer<T>& optimizer, std::size_t position, Parameter<T>& parameter);
+
+  Optimizer<T>& optimizer_;
+  std::size_t position_;
+  Parameter<T>& parameter_;
+};
+
+TAPESTRY_EXTERN_TYPES(class Step, class Optimizer)
 
 }  // namespace tapestry::optim

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
 #include <initializer_list>
 #include <vector>
 
 #include "tapestry/optim/optimizer.hpp"
+#include "tapestry/optim/rules.hpp"
 
 namespace tapestry::optim {
 
@@ -19,20 +19,9 @@ struct RMSpropOptions {
   bool centered = false;    ///< divide by the deviation of the gradient from its mean
 };
 
-/// RMSprop as in PyTorch. With value p, gradient g, means s and a, and direction b:
-///
-///     g += weight_decay p
-///     s  = alpha s + (1 - alpha) g^2
-///     a  = alpha a + (1 - alpha) g            (only centered; otherwise a = 0)
-///     b  = momentum b + g / (sqrt(s - a^2) + epsilon)
-///     p -= learning_rate b
-///
-/// Where rounding makes s - a^2 negative it counts as 0; PyTorch has NaN there. With `centered`, a
-/// gradient that hardly changes makes that difference vanish, and only `epsilon` bounds the step.
-/// Files hold s as "square_avg", a as "grad_avg" and, with momentum, b as "momentum_buffer".
-/// Source: Tieleman and Hinton 2012, Coursera, "Neural networks for machine learning", lecture 6.5;
-/// centered: Graves 2013, "Generating sequences with recurrent neural networks", equations 38
-/// to 41.
+/// RMSprop as in PyTorch: see `RMSpropRule`. Where rounding makes s - a^2 negative it counts as 0;
+/// PyTorch has NaN there. With `centered`, a gradient that hardly changes makes that difference
+/// vanish, and only `epsilon` bounds the step.
 template <class T = float>
 class RMSprop final : public Optimizer<T> {
  public:
@@ -40,19 +29,34 @@ class RMSprop final : public Optimizer<T> {
   /// have a learning rate and a weight decay of their own: see `ParameterGroup`. Throws
   /// ArgumentError for what `Optimizer` refuses, an option that is negative or not finite, and an
   /// alpha outside [0, 1).
-  explicit RMSprop(const std::vector<ParameterGroup<T>>& groups, RMSpropOptions options = {});
+  explicit RMSprop(const std::vector<ParameterGroup<T>>& groups, RMSpropOptions options = {})
+      : Optimizer<T>("RMSprop", groups, options.learning_rate, options.weight_decay,
+                     RMSpropRule::memories),
+        options_(options) {
+    detail::check_below_one("RMSprop", "alpha", options.alpha);
+    detail::check_not_negative("RMSprop", "epsilon", options.epsilon);
+    detail::check_not_negative("RMSprop", "momentum", options.momentum);
+    if (options.momentum == 0) this->leave_out("momentum_buffer");
+    if (!options.centered) this->leave_out("grad_avg");
+  }
   explicit RMSprop(const ParameterList<T>& parameters, RMSpropOptions options = {})
       : RMSprop(std::vector<ParameterGroup<T>>{{parameters}}, options) {}
   explicit RMSprop(std::initializer_list<Parameter<T>*> parameters, RMSpropOptions options = {})
       : RMSprop(ParameterList<T>(parameters), options) {}
 
  private:
-  void update(std::size_t position, Parameter<T>& parameter) override;
+  void update(const Step<T>& step) override {
+    step.apply(RMSpropRule{.rate = step.learning_rate,
+                           .decay = step.weight_decay,
+                           .alpha = options_.alpha,
+                           .epsilon = options_.epsilon,
+                           .momentum = options_.momentum,
+                           .centered = options_.centered});
+  }
 
   RMSpropOptions options_;
 };
 
-extern template class RMSprop<float>;
-extern template class RMSprop<double>;
+TAPESTRY_EXTERN_TYPES(class RMSprop)
 
 }  // namespace tapestry::optim

@@ -169,9 +169,6 @@ class ReduceLROnPlateau {
   std::uint64_t bad_steps_ = 0;
 };
 
-extern template class LRScheduler<float>;
-extern template class LRScheduler<double>;
-extern template class ReduceLROnPlateau<float>;
-extern template class ReduceLROnPlateau<double>;
+TAPESTRY_EXTERN_TYPES(class LRScheduler, class ReduceLROnPlateau)
 
 }  // namespace tapestry::optim

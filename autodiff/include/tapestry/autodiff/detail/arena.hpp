@@ -46,6 +46,9 @@ class Arena {
 
   std::byte* bump(std::size_t bytes);
 
+  /// Goes on to the next chunk, or adds one that holds `bytes`.
+  [[gnu::noinline]] void next_chunk(std::size_t bytes);
+
   std::vector<Chunk> chunks_;
   std::size_t chunk_ = 0;   // the chunk that is being filled
   std::size_t offset_ = 0;  // its first free byte

@@ -8,27 +8,13 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <tuple>
-#include <type_traits>
-#include <utility>
+#include <span>
 
 #include "tapestry/autodiff/detail/op_info.hpp"
+#include "tapestry/autodiff/detail/op_rules.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
-namespace tapestry {
-
-/// Tells a gradient rule which input it is asked for: `backward(Wrt<1>, g, y, a, b)` is the rule
-/// for `b`.
-template <std::size_t i>
-struct Wrt {};
-
-/// Stands in for a value that the op does not save: only its shape is known.
-struct NotSaved {
-  Shape extents;
-  [[nodiscard]] const Shape& shape() const { return extents; }
-};
-
-namespace detail {
+namespace tapestry::detail {
 
 /// Nested loops over a broadcast shape: `counts` from the outside in, and for each of `N` operands
 /// its stride at each level. Levels that can be run through as one are merged.
@@ -157,25 +143,27 @@ void store_some(const Lane& lane, T* p, std::size_t count) {
 }
 
 /// y = op(x...), elementwise with broadcasting. `y` has the broadcast shape.
-template <class Lane, class T, class Op, std::size_t... k>
-void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x,
-                         std::index_sequence<k...>) {
-  T* out = y.data;
-  const std::array<const Shape*, sizeof...(k)> shapes{&x[k].shape()...};
-  const auto body = [&](const auto& offset, std::size_t n, const auto& stride)
-      __attribute__((noinline)) {
-    std::size_t i = 0;
-    for (; i + Lane::width <= n; i += Lane::width)
-      Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
-          .store(out + i);
-    if (i < n)
-      store_some<Lane>(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
-                                                       stride[k] != 0, n - i)...)),
-                       out + i, n - i);
-    out += n;
-  };
-  for (Runs<sizeof...(k)> run(y.shape(), shapes); run; run.next())
-    body(run.offsets, run.count, run.strides);
+template <class Lane, std::size_t N, class T, class Op>
+void elementwise_forward(const Op& op, const Out<T>& y, std::span<const In<T>> x) {
+  with_indices<N>([&](auto... k) {
+    if (y.size() == 1)  // no loops: scalars are many
+      return store_some(Lane(op.forward(Lane::fill(*x[k].data)...)), y.data, 1);
+    T* out = y.data;
+    const auto body = [&](const auto& offset, std::size_t n, const auto& stride)
+        __attribute__((noinline)) {
+      std::size_t i = 0;
+      for (; i + Lane::width <= n; i += Lane::width)
+        Lane(op.forward(load<Lane>(x[k].data + offset[k] + i * stride[k], stride[k] != 0)...))
+            .store(out + i);
+      if (i < n)
+        store_some(Lane(op.forward(load_some<Lane>(x[k].data + offset[k] + i * stride[k],
+                                                   stride[k] != 0, n - i)...)),
+                   out + i, n - i);
+      out += n;
+    };
+    for (Runs<N> run(y.shape(), {&x[k].shape()...}); run; run.next())
+      body(run.offsets, run.count, run.strides);
+  });
 }
 
 /// Where a run of gradients goes: into `n` elements, or summed into one.
@@ -232,97 +220,55 @@ class GradientSink {
   double total_ = 0;
 };
 
-/// Whether `op.backward` can be called for input `i` with these arguments; an op of one input may
-/// leave out the tag.
-template <class Op, std::size_t i, bool one_input, class... Args>
-concept TakesArguments = requires(const Op op, const Args&... args) {
-  op.backward(Wrt<i>{}, args...);
-}
-|| (one_input && requires(const Op op, const Args&... args) { op.backward(args...); });
-
-/// Those of the arguments that the op saves.
-template <class... Args>
-using OnlySaved = decltype(std::tuple_cat(
-    std::declval<std::conditional_t<std::is_same_v<Args, NotSaved>, std::tuple<>,
-                                    std::tuple<const Args&>>>()...));
-
-template <class Op, std::size_t i, bool one_input, class Tuple>
-inline constexpr bool takes_saved = false;
-template <class Op, std::size_t i, bool one_input, class... Args>
-inline constexpr bool takes_saved<Op, i, one_input, std::tuple<const Args&...>> =
-    TakesArguments<Op, i, one_input, Args...>;
-
-/// Whether `op` has a rule for input `i`, where `Args` are g, y and the inputs: one that takes all
-/// of them, or g and what the op saves.
-template <class Op, std::size_t i, class... Args>
-concept HasRule = TakesArguments<Op, i, sizeof...(Args) == 3, Args...> ||
-    takes_saved<Op, i, sizeof...(Args) == 3, OnlySaved<Args...>>;
-
-template <std::size_t i, class Op, class... Args>
-auto call_backward(const Op& op, const Args&... args) {
-  if constexpr (requires { op.backward(Wrt<i>{}, args...); })
-    return op.backward(Wrt<i>{}, args...);
-  else
-    return op.backward(args...);
-}
-
-/// The gradient with respect to input `i`, by the rule of `op`.
-template <std::size_t i, class Op, class... Args>
-auto call_rule(const Op& op, const Args&... args) {
-  if constexpr (TakesArguments<Op, i, sizeof...(Args) == 3, Args...>) {
-    return call_backward<i>(op, args...);
-  } else {
-    const auto saved = [](const auto& argument) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(argument)>, NotSaved>)
-        return std::tuple<>();
+/// Adds the gradient with respect to input `i` to `target`, summing over the axes along which it
+/// was broadcast. `operands` are g, y and the inputs; those that the rule does not read may have no
+/// data any more.
+template <class Lane, std::size_t i, class T, class Op, std::size_t N>
+void elementwise_gradient(const Op& op, const Out<T>& target,
+                          const std::array<In<T>, N>& operands) {
+  const In<T>& g = operands[0];
+  const auto rule = [&](const auto& lane_of) {
+    return with_indices<N>([&](auto... k) { return Lane(call_rule<i>(op, lane_of(k)...)); });
+  };
+  const auto reads = [](auto k) { return k == 0 || rule_reads<Op>(k - 1); };
+  if (g.size() == 1) {
+    const Lane gradient = rule([&](auto k) {
+      if constexpr (reads(k))
+        return Lane::fill(*operands[k].data);
       else
-        return std::tie(argument);
-    };
-    return std::apply([&](const auto&... kept) { return call_backward<i>(op, kept...); },
-                      std::tuple_cat(saved(args)...));
+        return NotSaved{};
+    });
+    std::array<T, Lane::width> lanes;
+    gradient.store(lanes.data());
+    *target.data = target.accumulate ? *target.data + lanes[0] : lanes[0];
+    return;
   }
-}
-
-/// Adds the gradient by input `i` to `target`, summing over the axes along which it was broadcast.
-/// Operands are the target, g, y and the inputs, in this order; `Saved` tells which of y and the
-/// inputs (bit 0, bits 1...) the rule reads. The others may have no data any more.
-template <class Lane, std::size_t i, class Saved, class T, class Op, std::size_t... k>
-void elementwise_gradient(const Op& op, const Out<T>& target, const In<T>& g, const In<T>& y,
-                          const std::array<In<T>, sizeof...(k)>& x, std::index_sequence<k...>) {
-  constexpr std::size_t n_operands = sizeof...(k) + 3;
-  const std::array<const Shape*, n_operands> shapes{&target.shape(), &g.shape(), &y.shape(),
-                                                    &x[k].shape()...};
   const bool reduces = target.size() != g.size();
   if (reduces && !target.accumulate) std::fill_n(target.data, target.size(), T{0});
   const auto body = [&](const auto& offset, std::size_t n, const auto& stride)
       __attribute__((noinline)) {
-    const auto operand = [&]<std::size_t j>(const In<T>& source, std::size_t at, std::size_t count,
-                                            std::integral_constant<std::size_t, j>) {
-      constexpr std::size_t bit = j < 2 ? 0 : j - 2;
-      if constexpr (j == 1 || (Saved::mask >> bit & 1) != 0) {
-        const T* p = source.data + offset[j] + at * stride[j];
-        return count == Lane::width ? load<Lane>(p, stride[j] != 0)
-                                    : load_some<Lane>(p, stride[j] != 0, count);
-      } else {
-        return NotSaved{};
-      }
-    };
-    const auto rule = [&](std::size_t at, std::size_t count) {
-      return Lane(
-          call_rule<i>(op, operand(g, at, count, std::integral_constant<std::size_t, 1>{}),
-                       operand(y, at, count, std::integral_constant<std::size_t, 2>{}),
-                       operand(x[k], at, count, std::integral_constant<std::size_t, k + 3>{})...));
+    const auto gradient = [&](std::size_t at, std::size_t count) {
+      return rule([&](auto k) {
+        if constexpr (reads(k)) {
+          const T* p = operands[k].data + offset[k + 1] + at * stride[k + 1];
+          return count == Lane::width ? load<Lane>(p, stride[k + 1] != 0)
+                                      : load_some<Lane>(p, stride[k + 1] != 0, count);
+        } else {
+          return NotSaved{};
+        }
+      });
     };
     GradientSink<Lane, T> sink(target.data + offset[0], stride[0] != 0 || n == 1,
                                target.accumulate || reduces);
     std::size_t at = 0;
-    for (; at + Lane::width <= n; at += Lane::width) sink.put(at, rule(at, Lane::width));
-    if (at < n) sink.put_some(at, rule(at, n - at), n - at);
+    for (; at + Lane::width <= n; at += Lane::width) sink.put(at, gradient(at, Lane::width));
+    if (at < n) sink.put_some(at, gradient(at, n - at), n - at);
     sink.finish();
   };
-  for (Runs<n_operands> run(g.shape(), shapes); run; run.next())
-    body(run.offsets, run.count, run.strides);
+  with_indices<N>([&](auto... k) {
+    for (Runs<N + 1> run(g.shape(), {&target.shape(), &operands[k].shape()...}); run; run.next())
+      body(run.offsets, run.count, run.strides);
+  });
 }
 
-}  // namespace detail
-}  // namespace tapestry
+}  // namespace tapestry::detail

@@ -10,7 +10,7 @@
 
 namespace tapestry::detail {
 
-/// The colour of curve `i`; the seventh has that of the first.
+/// The color of curve `i`; the seventh has that of the first.
 [[nodiscard]] const char* shade_of(std::size_t i);
 
 /// Text as a string of gnuplot; texts beyond `most` characters end in an ellipsis.
@@ -27,7 +27,7 @@ class Script {
   void line(const std::string& text) { text_ += text + '\n'; }
   void title();
 
-  /// Two panels side by side, and below them the names of the curves in their colours.
+  /// Two panels side by side, and below them the names of the curves in their colors.
   void panels(const std::vector<std::string>& names);
   void second_panel() { line("unset label"); }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tapestry/autodiff/op_attribute.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -58,16 +59,17 @@ class KernelBackward {
  public:
   virtual ~KernelBackward() = default;
 
-  /// Whether the gradient by input `i` is wanted.
+  /// Whether the gradient with respect to input `i` is wanted.
   [[nodiscard]] virtual bool needs(std::size_t i) const = 0;
 
-  /// Gradient of the result by output `j`; its `data` is null when the output does not matter.
+  /// Gradient of the loss with respect to output `j`; its `data` is null when the output does not
+  /// matter.
   [[nodiscard]] virtual In<T> grad(std::size_t j) const = 0;
   [[nodiscard]] virtual In<T> output(std::size_t j) const = 0;
   [[nodiscard]] virtual In<T> input(std::size_t i) const = 0;
 
-  /// Storage for the gradient by input `i`: `accumulate` tells whether to add or to overwrite.
-  /// To be asked for once for each input that is needed, and then filled.
+  /// Storage for the gradient with respect to input `i`: `accumulate` tells whether to add or to
+  /// overwrite. To be asked for once for each input that is needed, and then filled.
   [[nodiscard]] virtual Out<T> target(std::size_t i) = 0;
 
   [[nodiscard]] virtual Memory<T>& memory() = 0;
@@ -87,7 +89,7 @@ class RuleBackward {
   [[nodiscard]] virtual Shape input_shape(std::size_t i) const = 0;
   [[nodiscard]] virtual Shape output_shape(std::size_t j) const = 0;
 
-  /// Adds to the gradient by input `i`. The engine sums over broadcast axes.
+  /// Adds to the gradient with respect to input `i`. The engine sums over broadcast axes.
   virtual void add(std::size_t i, const Variable<T>& gradient) = 0;
 };
 
@@ -103,7 +105,7 @@ struct OpInfo {
   bool over_steps = false;                                  // its expansion has time steps
   std::size_t size = 0;                                     // of the op's struct; 0 if it is empty
 
-  std::size_t (*output_count)(const void* op) = nullptr;
+  std::size_t (*output_count)(const void* op) = nullptr;  // null: one
   void (*infer)(const void* op, std::span<const Shape* const> inputs, Shape* outputs) = nullptr;
   void (*forward)(const void* op, std::span<const In<T>> inputs,
                   std::span<const Out<T>> outputs) = nullptr;
@@ -124,7 +126,7 @@ struct OpInfo {
   // Returns the offset of the output within input 0 where it is a contiguous part of it.
   bool (*alias)(const void* op, const Shape& input, std::size_t& offset) = nullptr;
 
-  std::string (*attributes)(const void* op) = nullptr;  // for readers: "axis=1"
+  OpAttributes (*attributes)(const void* op) = nullptr;  // for readers
   void (*copy)(const void* op, void* storage) = nullptr;
   void (*destroy)(void* op) noexcept = nullptr;  // null when there is nothing to destroy
 

@@ -23,6 +23,9 @@
 
 namespace tapestry {
 
+template <class T>
+class Tape;
+
 /// What a value is to the reader of a graph.
 enum class Role : std::uint8_t { parameter, input, constant, op };
 
@@ -129,6 +132,7 @@ class TapeState {
   TapeState& operator=(const TapeState&) = delete;
 
   const std::uint64_t id;  // no other tape of the program has or had it
+  Tape<T>* owner = nullptr;  // null once it is gone
 
   // Handles ------------------------------------------------------------------------------------
   [[nodiscard]] bool alive(std::uint32_t index, std::uint32_t generation) const {

@@ -28,7 +28,7 @@ Variable<T> square(const Variable<T>& x);
 /// x^exponent.
 template <class T>
 Variable<T> pow(const Variable<T>& x, Number<T> exponent);
-/// x^y, for x > 0 where the gradient by y is wanted.
+/// x^y, for x > 0 where the gradient with respect to y is wanted.
 template <class T>
 Variable<T> pow(const Variable<T>& x, const Variable<T>& y);
 /// base^exponent, for base > 0 where the gradient is wanted.

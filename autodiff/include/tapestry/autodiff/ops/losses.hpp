@@ -84,8 +84,8 @@ struct KlOptions {
 
 /// Kullback-Leibler divergence of `target` from exp(x), for log-probabilities x: target
 /// (log(target) - x). Elements with target 0 count 0, even where x is -infinity, and have gradient
-/// 0 by the target. With `log_target` that is e^target (target - x), which is NaN where a target is
-/// -infinity, as in PyTorch. ShapeError when the shapes differ.
+/// 0 with respect to the target. With `log_target` that is e^target (target - x), which is NaN
+/// where a target is -infinity, as in PyTorch. ShapeError when the shapes differ.
 template <class T>
 Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions options = {});
 
