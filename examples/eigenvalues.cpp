@@ -130,7 +130,6 @@ tp::StateSpectrum ask(const std::string& name, Layer layer,
   Array x = Array::from_shape({30, 1, 4});
   for (double& value : x) value = random.normal();
   tp::Tape<double> tape;
-  tape.set_primitive(true);
   const auto spectrum = tp::state_spectrum(tp::find_states(layer(tape.constant(x)).output, state));
   double radius = 0;
   for (const auto& step : spectrum.steps)

@@ -100,7 +100,6 @@ void layer() {
   tp::seed(3);
   tp::layers::RNN<double> rnn({.input_size = 3, .hidden_size = 4, .bias = false});
   tp::Tape<double> tape;
-  tape.set_primitive(true);
   const auto x = tape.constant({{{1.0, 0.0, 0.0}}, {{0.0, 1.0, 0.0}}, {{0.0, 0.0, 1.0}}}, "x");
   const auto loss = mean(square(rnn(x).output - 0.5)).named("L");
   const auto& weight = rnn.weights(0).weight_hh;

@@ -51,7 +51,6 @@ Finding study(const std::string& name, Adder<Layer>& model,
     finding.error = mse_loss(model(tape.constant(test.x)), tape.constant(test.target)).item();
   }
   tape.clear();
-  tape.set_primitive(true);  // each step and each use of a weight can be seen
   const auto losses = square(model.at_every_step(tape.constant(few.x)) - tape.constant(few.target));
   const auto terms = tp::loss_terms(losses);
   const auto& weight = model.layer.weights(0).weight_ih;

@@ -167,7 +167,8 @@ BOOST_AUTO_TEST_CASE(outlives_the_tape) {
   const double total = flow.total();
   lab.tape.clear();
   BOOST_TEST(flow.total() == total);
-  BOOST_TEST(flow.str().starts_with("flow of the gradient of L by U, total -0.46068\n"));
+  BOOST_TEST(
+      flow.str().starts_with("flow of the gradient of L with respect to U, total -0.46068\n"));
   BOOST_TEST(flow.arrows().size() > 5u);
   BOOST_CHECK_THROW(static_cast<void>(flow.of(lab.U)), StaleVariable);
 }
@@ -177,7 +178,7 @@ BOOST_AUTO_TEST_CASE(is_drawn) {
   lab.loss.backward();
   const std::string svg =
       draw(to_dot(lab.loss, {.overlay = gradient_flow(lab.U, lab.loss).overlay()}));
-  BOOST_TEST(svg.find("flow of the gradient of L by U") != std::string::npos);
+  BOOST_TEST(svg.find("flow of the gradient of L with respect to U") != std::string::npos);
   BOOST_TEST(svg.find("stroke-width=\"5.3\"") != std::string::npos);
   draw(to_dot(lab.loss, {.overlay = gradient_norms(lab.loss).overlay()}));
   for (Studied& s : studied_models()) {

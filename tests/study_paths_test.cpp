@@ -338,7 +338,7 @@ BOOST_AUTO_TEST_CASE(layers_tell_equal_names_apart) {
                         says("[paths] no value between 'x' and 'loss' is named 'hidden', 'cell'"));
 }
 
-BOOST_AUTO_TEST_CASE(a_fused_node_is_one_step_of_a_path) {
+BOOST_AUTO_TEST_CASE(a_fused_node_is_looked_into) {
   layers::GRU<double> gru({.input_size = 3, .hidden_size = 2});
   Tape<double> tape;
   const auto x = tape.variable(sample<double>({3, 2, 3}), "x");
@@ -349,6 +349,7 @@ BOOST_AUTO_TEST_CASE(a_fused_node_is_one_step_of_a_path) {
   loss.backward();
   const auto all = paths(output, loss);
   BOOST_TEST(all.count() == 1u);
+  BOOST_TEST(paths(x, loss, {.names = {"h"}}).count() == 6u);
   BOOST_TEST(apart(paths(x, loss).total(), x.grad()) < 1e-13);
   BOOST_TEST(verify(x, loss).holds());
 }

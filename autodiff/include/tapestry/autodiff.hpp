@@ -4,6 +4,7 @@
 
 #include "tapestry/autodiff/activation_page.hpp"
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/backward_graph.hpp"
 #include "tapestry/autodiff/check.hpp"
 #include "tapestry/autodiff/checkpoint.hpp"
 #include "tapestry/autodiff/curves.hpp"

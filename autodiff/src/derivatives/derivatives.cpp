@@ -202,37 +202,18 @@ Variable<T> hessian_vector_product(const Variable<T>& y, const Variable<T>& x, c
   return hessian_vector_product(y, Variables<T>(&x, 1), Variables<T>(&v, 1), options)[0];
 }
 
-template std::vector<Variable<float>> vjp(const Variable<float>&, Variables<float>,
-                                          const Variable<float>&, GradientOptions);
-template Variable<float> vjp(const Variable<float>&, const Variable<float>&, const Variable<float>&,
-                             GradientOptions);
-template Variable<float> jvp(const Variable<float>&, Variables<float>, Variables<float>,
-                             GradientOptions);
-template Variable<float> jvp(const Variable<float>&, const Variable<float>&, const Variable<float>&,
-                             GradientOptions);
-template Variable<float> jacobian(const Variable<float>&, const Variable<float>&, GradientOptions);
-template Variable<float> hessian(const Variable<float>&, const Variable<float>&, GradientOptions);
-template std::vector<Variable<float>> hessian_vector_product(const Variable<float>&,
-                                                             Variables<float>, Variables<float>,
-                                                             GradientOptions);
-template Variable<float> hessian_vector_product(const Variable<float>&, const Variable<float>&,
-                                                const Variable<float>&, GradientOptions);
-template std::vector<Variable<double>> vjp(const Variable<double>&, Variables<double>,
-                                           const Variable<double>&, GradientOptions);
-template Variable<double> vjp(const Variable<double>&, const Variable<double>&,
-                              const Variable<double>&, GradientOptions);
-template Variable<double> jvp(const Variable<double>&, Variables<double>, Variables<double>,
-                              GradientOptions);
-template Variable<double> jvp(const Variable<double>&, const Variable<double>&,
-                              const Variable<double>&, GradientOptions);
-template Variable<double> jacobian(const Variable<double>&, const Variable<double>&,
-                                   GradientOptions);
-template Variable<double> hessian(const Variable<double>&, const Variable<double>&,
-                                  GradientOptions);
-template std::vector<Variable<double>> hessian_vector_product(const Variable<double>&,
-                                                              Variables<double>, Variables<double>,
-                                                              GradientOptions);
-template Variable<double> hessian_vector_product(const Variable<double>&, const Variable<double>&,
-                                                 const Variable<double>&, GradientOptions);
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, Variables<T>,
+                                                  const Variable<T>&, GradientOptions)),
+                        vjp)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, const Variable<T>&,
+                                     GradientOptions)),
+                        vjp, jvp, hessian_vector_product)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, Variables<T>, Variables<T>,
+                                     GradientOptions)),
+                        jvp)
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, Variables<T>, Variables<T>,
+                                                  GradientOptions)),
+                        hessian_vector_product)
+TAPESTRY_INSTANTIATE(jacobian, hessian)
 
 }  // namespace tapestry

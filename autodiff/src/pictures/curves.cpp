@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "pictures/gnuplot.hpp"
+#include "tapestry/autodiff/detail/gnuplot.hpp"
 #include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "pictures/gnuplot.hpp"
+#include "tapestry/autodiff/detail/gnuplot.hpp"
 
 #include <algorithm>
 #include <array>

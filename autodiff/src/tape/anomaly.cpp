@@ -100,19 +100,6 @@ void throw_bad_gradient(const TapeState<T>& state, const Node<T>& node, std::uin
   throw error;
 }
 
-template bool all_finite(const float*, std::size_t);
-template void check_results(const TapeState<float>&, const OpInfo<float>&,
-                            std::span<const std::uint32_t>, std::uint32_t);
-template void check_seed_finite(const TapeState<float>&, std::string_view, std::uint32_t,
-                                const Array<float>&);
-template void throw_bad_gradient(const TapeState<float>&, const Node<float>&, std::uint32_t,
-                                 const float*, const float*);
-template bool all_finite(const double*, std::size_t);
-template void check_results(const TapeState<double>&, const OpInfo<double>&,
-                            std::span<const std::uint32_t>, std::uint32_t);
-template void check_seed_finite(const TapeState<double>&, std::string_view, std::uint32_t,
-                                const Array<double>&);
-template void throw_bad_gradient(const TapeState<double>&, const Node<double>&, std::uint32_t,
-                                 const double*, const double*);
+TAPESTRY_INSTANTIATE(all_finite, check_results, check_seed_finite, throw_bad_gradient)
 
 }  // namespace tapestry::detail

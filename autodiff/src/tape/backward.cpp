@@ -8,8 +8,7 @@
 #include "tape/anomaly.hpp"
 #include "tape/gradient_ops.hpp"
 #include "tape/hooks.hpp"
-#include "tape/kernel_memory.hpp"
-#include "tape/node_rule.hpp"
+#include "tape/node_run.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
@@ -18,42 +17,6 @@ namespace {
 
 // Values and gradients up to this size are not worth giving back.
 constexpr std::size_t keep_below = 4096;
-
-/// A node as its kernel sees it.
-template <class T>
-class ArrayKernel final : public KernelBackward<T> {
- public:
-  ArrayKernel(TapeState<T>& state, const BackwardPass<T>& pass, const Node<T>& node)
-      : state_(state), pass_(pass), node_(node), memory_(state.arena, node.kept) {}
-
-  [[nodiscard]] bool needs(std::size_t i) const override {
-    return node_.info->differentiable(i) && pass_.needs(input_index(i));
-  }
-  [[nodiscard]] In<T> grad(std::size_t j) const override {
-    const Entry<T>& entry = state_.entries[node_.first_output + j];
-    return {state_.has_grad(entry) ? entry.grad : nullptr, &entry.shape};
-  }
-  [[nodiscard]] In<T> output(std::size_t j) const override {
-    const Entry<T>& entry = state_.entries[node_.first_output + j];
-    return {entry.data, &entry.shape};
-  }
-  [[nodiscard]] In<T> input(std::size_t i) const override {
-    const Entry<T>& entry = state_.entries[input_index(i)];
-    return {entry.data, &entry.shape};
-  }
-  [[nodiscard]] Out<T> target(std::size_t i) override { return state_.grad_target(input_index(i)); }
-  [[nodiscard]] Memory<T>& memory() override { return memory_; }
-
- private:
-  [[nodiscard]] std::uint32_t input_index(std::size_t i) const {
-    return state_.edges[node_.first_input + i];
-  }
-
-  TapeState<T>& state_;
-  const BackwardPass<T>& pass_;
-  const Node<T>& node_;
-  KernelMemory<T> memory_;
-};
 
 /// A kernel may write over what its node keeps, so that goes back to the arena when it has run.
 template <class T>
@@ -115,20 +78,8 @@ void BackwardPass<T>::run() {
   for (std::uint32_t index = last_ == none ? 0 : last_ + 1; index-- > 0;) run_node(index);
   state_.check_not_orphaned(op_);
   if (!state_.hooks.empty()) state_.check_watched(op_);
-  for (const Aside& leaf : aside_)
+  for (const HookedLeaf& leaf : hooked_leaves_)
     if (state_.entries[leaf.entry].grad) run_hooks(leaf.entry);
-  put_leaves_back();
-}
-
-template <class T>
-void BackwardPass<T>::run_watched(std::uint32_t first, PassObserver& observer) {
-  const Switched no_recording(state_.recording, false);
-  const Switched in_rule(state_.in_rule, true);
-  for (std::uint32_t index = last_ == none ? 0 : last_ + 1; index-- > first;) {
-    observer.before_node(index);
-    run_node(index);
-    observer.after_node(index);
-  }
   put_leaves_back();
 }
 
@@ -159,7 +110,7 @@ void BackwardPass<T>::run_rules_of(std::uint32_t index) {
   if (node.info->kernel) {
     state_.restore_kept(index);
     const UsesUpKept<T> afterwards{state_, index};
-    ArrayKernel<T> kernel(state_, *this, node);
+    NodeKernel<T, BackwardPass> kernel(state_, *this, node, state_.arena);
     node.info->kernel(node.op, kernel);
   } else if (node.info->rule) {
     run_rule(node);
@@ -254,7 +205,7 @@ void BackwardPass<T>::put_leaves_aside() {
   for (const auto& [index, hooks] : state_.hooks) {
     Entry<T>& entry = state_.entries[index];
     if (entry.node != none) continue;
-    aside_.push_back({index, std::exchange(entry.grad, nullptr), entry.grad_outside});
+    hooked_leaves_.push_back({index, std::exchange(entry.grad, nullptr), entry.grad_outside});
     entry.grad_outside = false;
   }
 }
@@ -262,7 +213,7 @@ void BackwardPass<T>::put_leaves_aside() {
 /// Adds the gradients of this pass to those of earlier ones.
 template <class T>
 void BackwardPass<T>::put_leaves_back() {
-  for (const Aside& leaf : aside_) {
+  for (const HookedLeaf& leaf : hooked_leaves_) {
     Entry<T>& entry = state_.entries[leaf.entry];
     const std::size_t size = entry.shape.size();
     entry.grad_outside = leaf.grad_outside;
@@ -280,7 +231,7 @@ void BackwardPass<T>::put_leaves_back() {
       entry.grad = leaf.grad;
     }
   }
-  aside_.clear();
+  hooked_leaves_.clear();
 }
 
 /// Where the gradient of an entry is, or null.
@@ -294,6 +245,8 @@ const T* BackwardPass<T>::stored_grad(std::uint32_t index) const {
   return state_.has_grad(entry) ? entry.grad : nullptr;
 }
 
+/// The gradient that has arrived at an entry, zeros if none has, as a variable for the rule that is
+/// running.
 template <class T>
 Variable<T> BackwardPass<T>::grad(std::uint32_t index) {
   const Entry<T> output = state_.entries[index];
@@ -309,6 +262,7 @@ Variable<T> BackwardPass<T>::grad(std::uint32_t index) {
   return {state_, static_cast<std::uint32_t>(state_.entries.size() - 1)};
 }
 
+/// Adds a gradient to that of an entry: takes over its memory or computes it in place if possible.
 template <class T>
 void BackwardPass<T>::add(std::uint32_t index, const Variable<T>& gradient) {
   if (!(gradient.shape() == state_.entries[index].shape))
@@ -357,17 +311,7 @@ void throw_needs_no_gradient(const TapeState<T>& state, std::string_view op, std
                               "constants or without recording");
 }
 
-template class BackwardPass<float>;
-template class BackwardPass<double>;
-template void check_root(const TapeState<float>&, std::string_view, std::uint32_t,
-                         const Array<float>*);
-template void check_root(const TapeState<double>&, std::string_view, std::uint32_t,
-                         const Array<double>*);
-
-template void check_depends(const TapeState<float>&, std::string_view, std::uint32_t);
-template void check_depends(const TapeState<double>&, std::string_view, std::uint32_t);
-
-template void throw_needs_no_gradient(const TapeState<float>&, std::string_view, std::uint32_t);
-template void throw_needs_no_gradient(const TapeState<double>&, std::string_view, std::uint32_t);
+TAPESTRY_INSTANTIATE_TYPES(class BackwardPass)
+TAPESTRY_INSTANTIATE(check_root, check_depends, throw_needs_no_gradient)
 
 }  // namespace tapestry::detail

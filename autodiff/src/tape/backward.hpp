@@ -10,15 +10,6 @@
 
 namespace tapestry::detail {
 
-/// Looks on while a pass runs: called before and after each node, the last one first. It may change
-/// or drop the gradients that have arrived.
-class PassObserver {
- public:
-  virtual ~PassObserver() = default;
-  virtual void before_node(std::uint32_t node) = 0;
-  virtual void after_node(std::uint32_t node) = 0;
-};
-
 template <class T>
 class BackwardPass {
  public:
@@ -35,20 +26,28 @@ class BackwardPass {
 
   void run();
 
-  /// The same down to node `first`, watched. No value of the tape is given back, and the hooks of
-  /// leaves are not called.
-  void run_watched(std::uint32_t first, PassObserver& observer);
-
   [[nodiscard]] bool needs(std::uint32_t entry) const {
     return state_.entries[entry].requires_grad && (wanted_.empty() || wanted_[entry]);
   }
 
-  /// The gradient that has arrived at `entry`, zeros if none has, as a variable for the rule that
-  /// is running.
-  Variable<T> grad(std::uint32_t entry);
-
-  /// Adds a gradient to that of `entry`: takes over its memory or computes it in place if possible.
-  void add(std::uint32_t entry, const Variable<T>& gradient);
+  // For the node that is running, see node_run.hpp.
+  [[nodiscard]] bool needs(const Node<T>& node, std::size_t i) const {
+    return needs(state_.edges[node.first_input + i]);
+  }
+  [[nodiscard]] const T* arrived(const Node<T>& node, std::size_t j) const {
+    const Entry<T>& entry = state_.entries[node.first_output + j];
+    return state_.has_grad(entry) ? entry.grad : nullptr;
+  }
+  [[nodiscard]] Out<T> target(const Node<T>& node, std::size_t i) {
+    return state_.grad_target(state_.edges[node.first_input + i]);
+  }
+  Variable<T> grad(const Node<T>& node, std::size_t j) {
+    return grad(node.first_output + static_cast<std::uint32_t>(j));
+  }
+  void add(const Node<T>& node, std::size_t i, const Variable<T>& gradient) {
+    add(state_.edges[node.first_input + i], gradient);
+  }
+  Variable<T> variable(std::uint32_t entry) { return {state_, entry}; }
 
  private:
   void run_node(std::uint32_t index);
@@ -57,6 +56,8 @@ class BackwardPass {
   void run_expanded(const Node<T>& node);
   void expand(const Node<T>& node);
   void run_hooks(std::uint32_t entry);
+  Variable<T> grad(std::uint32_t entry);
+  void add(std::uint32_t entry, const Variable<T>& gradient);
   void release_values();
   void put_leaves_aside();
   void put_leaves_back();
@@ -64,7 +65,7 @@ class BackwardPass {
   [[nodiscard]] bool keeps(const Entry<T>& entry) const;
 
   /// A leaf with hooks: its gradient in this pass is kept apart from that of earlier ones.
-  struct Aside {
+  struct HookedLeaf {
     std::uint32_t entry;
     T* grad;
     bool grad_outside;
@@ -73,7 +74,7 @@ class BackwardPass {
   TapeState<T>& state_;
   std::string_view op_;
   std::vector<bool> wanted_;
-  std::vector<Aside> aside_;
+  std::vector<HookedLeaf> hooked_leaves_;
   std::uint32_t last_ = none;        // the last node that a root comes from
   std::uint32_t first_scratch_ = 0;  // entries from here on belong to the rule that is running
 };
@@ -93,12 +94,11 @@ void check_root(const TapeState<T>& state, std::string_view op, std::uint32_t ro
 template <class T>
 void check_depends(const TapeState<T>& state, std::string_view op, std::uint32_t root);
 
-/// Throws GradientError: `op` asks for the gradient by entry `index`, which has none.
+/// Throws GradientError: `op` asks for the gradient with respect to entry `index`, which has none.
 template <class T>
 [[noreturn]] void throw_needs_no_gradient(const TapeState<T>& state, std::string_view op,
                                           std::uint32_t index);
 
-extern template class BackwardPass<float>;
-extern template class BackwardPass<double>;
+TAPESTRY_EXTERN_TYPES(class BackwardPass)
 
 }  // namespace tapestry::detail

@@ -172,9 +172,6 @@ std::vector<Variable<T>> checkpoint_segment(Segment<T> run, std::span<const Vari
   });
 }
 
-template std::vector<Variable<float>> checkpoint_segment(Segment<float>,
-                                                         std::span<const Variable<float>>);
-template std::vector<Variable<double>> checkpoint_segment(Segment<double>,
-                                                          std::span<const Variable<double>>);
+TAPESTRY_INSTANTIATE(checkpoint_segment)
 
 }  // namespace tapestry::detail

@@ -5,11 +5,11 @@
 
 #include "tape/anomaly.hpp"
 #include "tape/backward.hpp"
-#include "tape/captured.hpp"
 #include "tape/gradient_ops.hpp"
 #include "tape/gradients.hpp"
+#include "tape/gradients_aside.hpp"
 #include "tape/hooks.hpp"
-#include "tape/node_rule.hpp"
+#include "tape/node_run.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
@@ -106,6 +106,18 @@ class RecordedPass {
     return known && known->wanted && state_.entries[entry].requires_grad;
   }
 
+  // For the node that is running, see node_run.hpp.
+  [[nodiscard]] bool needs(const Node<T>& node, std::size_t i) {
+    return needs(state_.edges[node.first_input + i]);
+  }
+  Variable<T> grad(const Node<T>& node, std::size_t j) {
+    return grad(node.first_output + static_cast<std::uint32_t>(j));
+  }
+  void add(const Node<T>& node, std::size_t i, const Variable<T>& gradient) {
+    add(state_.edges[node.first_input + i], gradient);
+  }
+  Variable<T> variable(std::uint32_t entry) { return {state_, entry}; }
+
   /// The gradient that has arrived at `entry`, or an empty handle.
   Variable<T> arrived(std::uint32_t entry) {
     const auto* known = entries_.find(entry);
@@ -118,7 +130,7 @@ class RecordedPass {
       if (state_.entries[entry].hooked && state_.entries[entry].node == none) run_hooks(entry);
   }
 
-  /// The gradient by `entry`, zeros if there is none.
+  /// The gradient with respect to `entry`, zeros if there is none.
   Variable<T> grad(std::uint32_t entry) {
     const Variable<T> gradient = arrived(entry);
     return gradient.valid() ? gradient : zeros(state_.entries[entry].shape);
@@ -229,7 +241,7 @@ std::vector<Variable<T>> recorded_gradients(TapeState<T>& state, std::string_vie
 template <class T>
 std::vector<Variable<T>> array_gradients(TapeState<T>& state, std::string_view op,
                                          const Roots<T>& roots, std::span<const Variable<T>> x) {
-  const Captured<T> captured(state, x);
+  const GradientsAside<T> aside(state, x);
   BackwardPass<T> pass(state, op, reaches<T>(state, x));
   for (std::size_t i = 0; i < roots.variables.size(); ++i) {
     const std::uint32_t root = roots.variables[i].index();
@@ -325,34 +337,13 @@ std::vector<Variable<T>> gradients(const Variable<T>& y, std::span<const Variabl
   });
 }
 
-template void detail::extend_reached(const TapeState<float>&, std::uint32_t, std::vector<bool>&);
-template void detail::extend_reached(const TapeState<double>&, std::uint32_t, std::vector<bool>&);
-template detail::TapeState<float>& detail::check_sources(std::string_view, const Variable<float>&,
-                                                         std::span<const Variable<float>>);
-template void detail::check_seed(std::string_view, const Variable<float>&, const Variable<float>&);
-template std::vector<Variable<float>> detail::seeded_gradients(TapeState<float>&, std::string_view,
-                                                               const Roots<float>&,
-                                                               std::span<const Variable<float>>,
-                                                               GradientOptions);
-template std::vector<Variable<float>> gradients(const Variable<float>&,
-                                                std::span<const Variable<float>>, GradientOptions);
-template std::vector<Variable<float>> gradients(const Variable<float>&,
-                                                std::span<const Variable<float>>,
-                                                const Variable<float>&, GradientOptions);
-template detail::TapeState<double>& detail::check_sources(std::string_view, const Variable<double>&,
-                                                          std::span<const Variable<double>>);
-template void detail::check_seed(std::string_view, const Variable<double>&,
-                                 const Variable<double>&);
-template std::vector<Variable<double>> detail::seeded_gradients(TapeState<double>&,
-                                                                std::string_view,
-                                                                const Roots<double>&,
-                                                                std::span<const Variable<double>>,
-                                                                GradientOptions);
-template std::vector<Variable<double>> gradients(const Variable<double>&,
-                                                 std::span<const Variable<double>>,
-                                                 GradientOptions);
-template std::vector<Variable<double>> gradients(const Variable<double>&,
-                                                 std::span<const Variable<double>>,
-                                                 const Variable<double>&, GradientOptions);
+TAPESTRY_INSTANTIATE(detail::extend_reached, detail::check_sources, detail::check_seed,
+                     detail::seeded_gradients)
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, std::span<const Variable<T>>,
+                                                  GradientOptions)),
+                        gradients)
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, std::span<const Variable<T>>,
+                                                  const Variable<T>&, GradientOptions)),
+                        gradients)
 
 }  // namespace tapestry

@@ -20,8 +20,8 @@ struct Roots {
   std::vector<Variable<T>> seeds;
 };
 
-/// The gradients of `roots` by each of `x`, zeros where there is no path. What they depend on must
-/// have been checked.
+/// The gradients of `roots` with respect to each of `x`, zeros where there is no path. What they
+/// depend on must have been checked.
 template <class T>
 std::vector<Variable<T>> seeded_gradients(TapeState<T>& state, std::string_view op,
                                           const Roots<T>& roots, std::span<const Variable<T>> x,

@@ -8,6 +8,7 @@
 
 #include "tape/anomaly.hpp"
 #include "tape/kernel_memory.hpp"
+#include "tapestry/autodiff/detail/expansion.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
@@ -372,7 +373,8 @@ template <class T>
 void TapeState<T>::truncate(const Position& to, bool renumber) {
   if (orphaned_ && entries.size() < to.entries) return;  // cleared by now
   // Hooks and ops may own handles, also of what is dropped here.
-  hooks.erase(hooks.lower_bound(to.entries), hooks.end());
+  if (!hooks.empty()) hooks.erase(hooks.lower_bound(to.entries), hooks.end());
+  if (!expansions.empty()) expansions.erase(expansions.lower_bound(to.nodes), expansions.end());
   if (!vacant_.empty()) cut_ties(to);
   for (std::size_t i = to.entries; i < entries.size(); ++i) {
     renumber |= entries[i].handles > 0;
@@ -406,6 +408,7 @@ void TapeState<T>::clear() {
   for (const std::uint32_t i : destructible_) nodes[i].info->destroy(nodes[i].op);
   destructible_.clear();
   hooks.clear();
+  expansions.clear();
   entries.clear();
   nodes.clear();
   edges.clear();

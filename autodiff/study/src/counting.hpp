@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tapestry/autodiff/detail/state.hpp"
+#include "record.hpp"
 #include "tapestry/study/path_count.hpp"
 
 namespace tapestry::detail {
@@ -21,7 +21,7 @@ struct Arrows {
   std::size_t size = 0;         // nodes
   std::vector<ArrowEnds> ends;  // ascending by `to`
   std::vector<std::uint32_t> sources;
-  std::uint32_t sink = none;  // `none` when there is no path
+  std::uint32_t sink = none;  // when there is no path
 };
 
 /// The number of paths from the sources to the sink.

@@ -5,10 +5,10 @@
 #include <ostream>
 #include <utility>
 
+#include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "text.hpp"
-#include "view.hpp"
 
 namespace tapestry {
 
@@ -62,15 +62,13 @@ std::vector<Numbers<T>> polynomial(const Record<T>& record, const std::vector<bo
   if (record.sink() == detail::none) return total;
   std::vector<std::vector<Numbers<T>>> cotangents(record.size());
   cotangents[record.sink()].assign(1, {T{1}});
-  std::vector<bool> source(record.size());
-  for (const std::uint32_t node : record.sources()) source[node] = true;
   std::vector<Numbers<T>> results;
   for (std::uint32_t node = record.sink() + 1; node-- > 0;) {
     const std::vector<Numbers<T>> here = std::exchange(cotangents[node], {});
     const auto edges = record.in(node);
     for (std::size_t m = 0; m < here.size(); ++m) {
       if (here[m].empty()) continue;
-      if (source[node]) detail::accumulate(total[m], here[m]);
+      if (record.is_source(node)) detail::accumulate(total[m], here[m]);
       record.vjp(edges, here[m], results);
       for (std::size_t k = 0; k < edges.size(); ++k) {
         auto& to = cotangents[record.edges()[edges[k]].from];
@@ -83,9 +81,11 @@ std::vector<Numbers<T>> polynomial(const Record<T>& record, const std::vector<bo
   return total;
 }
 
+}  // namespace
+
 template <class T>
-CrossingSpectrum<T> make_spectrum(std::span<const Variable<T>> from, const Variable<T>& to,
-                                  const ArrowMark& marked, const CrossingOptions& options) {
+CrossingSpectrum<T> crossings(const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
+                              const ArrowMark& marked, const CrossingOptions& options) {
   if (!marked) throw ArgumentError("crossings", "there is no function that marks arrows");
   auto data = std::make_shared<typename CrossingSpectrum<T>::Data>();
   data->record = std::make_shared<const Record<T>>("crossings", from, to);
@@ -101,8 +101,6 @@ CrossingSpectrum<T> make_spectrum(std::span<const Variable<T>> from, const Varia
   data->gradient = detail::to_array(total, record.from_shape());
   return CrossingSpectrum<T>(std::move(data));
 }
-
-}  // namespace
 
 template <class T>
 std::size_t CrossingSpectrum<T>::size() const {
@@ -145,24 +143,18 @@ template <class T>
 Array<T> CrossingSpectrum<T>::at(double z) const {
   const Record<T>& record = *data_->record;
   record.check("crossings");
-  std::vector<Numbers<T>> cotangents(record.size());
-  if (record.sink() != detail::none) cotangents[record.sink()] = {T{1}};
-  std::vector<bool> source(record.size());
-  for (const std::uint32_t node : record.sources()) source[node] = true;
   Numbers<T> total;
-  std::vector<Numbers<T>> results;
-  for (auto node = static_cast<std::uint32_t>(record.size()); node-- > 0;) {
-    const Numbers<T> here = std::exchange(cotangents[node], {});
-    if (here.empty()) continue;
-    if (source[node]) detail::accumulate(total, here);
-    record.vjp(record.in(node), here, results);
-    for (std::size_t k = 0; k < results.size(); ++k) {
-      const std::uint32_t edge = record.in(node)[k];
-      if (data_->marked[edge])
-        for (T& element : results[k]) element = static_cast<T>(static_cast<double>(element) * z);
-      detail::accumulate(cotangents[record.edges()[edge].from], std::move(results[k]));
-    }
-  }
+  const std::vector<bool> kept = record.everything();
+  detail::ReverseSweep<T> sweep(record, kept);
+  if (record.sink() != detail::none) sweep.seed(record.sink(), {T{1}});
+  sweep.run(
+      [&](std::uint32_t node, const Numbers<T>& y) {
+        if (record.is_source(node)) detail::accumulate(total, y);
+      },
+      [&](std::uint32_t edge, Numbers<T>& x) {
+        if (!data_->marked[edge]) return;
+        for (T& element : x) element = static_cast<T>(static_cast<double>(element) * z);
+      });
   return detail::to_array(total, record.from_shape());
 }
 
@@ -180,34 +172,12 @@ std::string CrossingSpectrum<T>::str() const {
 }
 
 template <class T>
-CrossingSpectrum<T> crossings(const Variable<T>& from, const Variable<T>& to,
-                              const ArrowMark& marked, const CrossingOptions& options) {
-  return make_spectrum(std::span<const Variable<T>>(&from, 1), to, marked, options);
-}
-
-template <class T>
-CrossingSpectrum<T> crossings(const Parameter<T>& from, const Variable<T>& to,
-                              const ArrowMark& marked, const CrossingOptions& options) {
-  return make_spectrum(std::span<const Variable<T>>(detail::uses_of("crossings", from, to)), to,
-                       marked, options);
-}
-
-template <class T>
 std::ostream& operator<<(std::ostream& out, const CrossingSpectrum<T>& spectrum) {
   return out << spectrum.str();
 }
 
-template class CrossingSpectrum<float>;
-template class CrossingSpectrum<double>;
-template CrossingSpectrum<float> crossings(const Variable<float>&, const Variable<float>&,
-                                           const ArrowMark&, const CrossingOptions&);
-template CrossingSpectrum<double> crossings(const Variable<double>&, const Variable<double>&,
-                                            const ArrowMark&, const CrossingOptions&);
-template CrossingSpectrum<float> crossings(const Parameter<float>&, const Variable<float>&,
-                                           const ArrowMark&, const CrossingOptions&);
-template CrossingSpectrum<double> crossings(const Parameter<double>&, const Variable<double>&,
-                                            const ArrowMark&, const CrossingOptions&);
-template std::ostream& operator<<(std::ostream&, const CrossingSpectrum<float>&);
-template std::ostream& operator<<(std::ostream&, const CrossingSpectrum<double>&);
+TAPESTRY_INSTANTIATE(crossings)
+TAPESTRY_INSTANTIATE_TYPES(class CrossingSpectrum)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const CrossingSpectrum<T>&)), operator<<)
 
 }  // namespace tapestry

@@ -7,10 +7,10 @@
 
 #include "larger.hpp"
 #include "marks.hpp"
+#include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "text.hpp"
-#include "view.hpp"
 
 namespace tapestry {
 namespace detail {
@@ -55,7 +55,7 @@ Numbers<T> direction_of(const Record<T>& record, const FlowOptions<T>& options,
                               record.from_shape());
   const std::size_t size = record.from_shape().size();
   if (size == 1) return {T{1}};
-  Numbers<T> d = gradient_of(record, std::vector<bool>(record.edges().size(), true), seed);
+  Numbers<T> d = gradient_of(record, record.everything(), seed);
   const double length = detail::norm(d);
   if (!(length > 0))
     return Numbers<T>(size, static_cast<T>(1 / std::sqrt(static_cast<double>(size))));
@@ -63,9 +63,11 @@ Numbers<T> direction_of(const Record<T>& record, const FlowOptions<T>& options,
   return d;
 }
 
+}  // namespace
+
 template <class T>
-GradientFlow<T> make_flow(std::span<const Variable<T>> from, const Variable<T>& to,
-                          const FlowOptions<T>& options) {
+GradientFlow<T> gradient_flow(const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
+                              const FlowOptions<std::type_identity_t<T>>& options) {
   auto data = std::make_shared<typename GradientFlow<T>::Data>(
       std::make_shared<const Record<T>>("gradient_flow", from, to));
   const Record<T>& record = *data->record;
@@ -74,20 +76,18 @@ GradientFlow<T> make_flow(std::span<const Variable<T>> from, const Variable<T>& 
   const std::vector<Numbers<T>> moved = detail::tangents(record, direction);
   data->by_node.assign(record.size(), 0);
   data->by_edge.assign(record.edges().size(), 0);
-  reverse_sweep(
-      record, std::vector<bool>(record.edges().size(), true), seed,
-      [&](std::uint32_t node, const Numbers<T>& y) {
-        data->by_node[node] = detail::dot(y, moved[node]);
-      },
-      [&](std::uint32_t edge, const Numbers<T>& x) {
-        data->by_edge[edge] = detail::dot(x, moved[record.edges()[edge].from]);
-      });
-  if (record.sink() != detail::none) data->total = data->by_node[record.sink()];
-  for (const std::uint32_t source : record.sources()) data->source_total += data->by_node[source];
+  if (record.sink() == detail::none) return GradientFlow<T>(std::move(data));
+  const std::vector<bool> kept = record.everything();
+  detail::ReverseSweep<T> sweep(record, kept);
+  sweep.seed(record.sink(), seed);
+  sweep.run([&](std::uint32_t node,
+                const Numbers<T>& y) { data->by_node[node] = detail::dot(y, moved[node]); },
+            [&](std::uint32_t edge, const Numbers<T>& x) {
+              data->by_edge[edge] = detail::dot(x, moved[record.edges()[edge].from]);
+            });
+  data->total = data->by_node[record.sink()];
   return GradientFlow<T>(std::move(data));
 }
-
-}  // namespace
 
 template <class T>
 double GradientFlow<T>::total() const {
@@ -96,10 +96,12 @@ double GradientFlow<T>::total() const {
 
 template <class T>
 double GradientFlow<T>::of(const Variable<T>& v) const {
-  if (&v.state("gradient_flow") != &data_->record->to().state("gradient_flow"))
-    v.state("gradient_flow").throw_foreign("gradient_flow");
-  const std::uint32_t node = data_->record->find(v.index());
-  return node == detail::none ? 0 : data_->by_node[node];
+  const Record<T>& record = *data_->record;
+  const auto at = record.live().find("gradient_flow", v);
+  double flow = 0;
+  for (std::uint32_t node = 0; at && node < record.size(); ++node)
+    if (record.position(node) == *at) flow += data_->by_node[node];
+  return flow;
 }
 
 template <class T>
@@ -117,8 +119,14 @@ auto GradientFlow<T>::arrows() const -> std::vector<Arrow> {
 template <class T>
 double GradientFlow<T>::cut(std::uint32_t id) const {
   const Record<T>& record = *data_->record;
+  // Values within a fused op have numbers of their own; nodes are in the order of the tape.
+  std::uint32_t end = 0;
+  for (std::uint32_t node = 0; node < record.size(); ++node)
+    if (!record.is_source(node) &&
+        (id < detail::first_inner_id ? record.id(node) <= id : record.id(node) == id))
+      end = node + 1;
   std::vector<bool> first(record.size());
-  for (std::uint32_t node = 0; node < record.size(); ++node) first[node] = record.id(node) <= id;
+  std::fill_n(first.begin(), end, true);
   for (const std::uint32_t source : record.sources()) first[source] = true;
   if (record.sink() != detail::none) first[record.sink()] = false;
   double flow = 0;
@@ -132,8 +140,8 @@ double GradientFlow<T>::across_step(std::int64_t step) const {
   const Record<T>& record = *data_->record;
   double flow = 0;
   for (std::size_t e = 0; e < record.edges().size(); ++e) {
-    const std::int64_t from = record.value(record.edges()[e].from).step;
-    const std::int64_t to = record.value(record.edges()[e].to).step;
+    const std::int64_t from = record.time(record.edges()[e].from);
+    const std::int64_t to = record.time(record.edges()[e].to);
     if (from >= 0 && from <= step && to > step) flow += data_->by_edge[e];
   }
   return flow;
@@ -180,11 +188,11 @@ DotOverlay GradientFlow<T>::overlay() const {
   // Uses of a parameter may share a box, and have no number in common.
   for (std::uint32_t node = 0; node < record.size(); ++node)
     overlay.values[record.id(node)].note =
-        record.is_named(node) && record.value(node).role != Role::parameter
+        record.is_named(node) && record.at(node).role != Role::parameter
             ? number_text(data_->by_node[node], 3)
             : "";
-  overlay.title = "flow of the gradient of " + record.to_label() + " by " + record.from_label() +
-                  ", total " + number_text(data_->total, 4);
+  overlay.title = "flow of the gradient of " + record.to_label() + " with respect to " +
+                  record.from_label() + ", total " + number_text(data_->total, 4);
   return overlay;
 }
 
@@ -196,21 +204,9 @@ std::string GradientFlow<T>::str() const {
     if (record.is_named(node))
       rows.push_back({record.label(node), number_text(data_->by_node[node], 5),
                       detail::percent_text(data_->by_node[node] / data_->total)});
-  return "flow of the gradient of " + record.to_label() + " by " + record.from_label() +
-         ", total " + number_text(data_->total, 5) + '\n' + detail::table(rows);
-}
-
-template <class T>
-GradientFlow<T> gradient_flow(const Variable<T>& from, const Variable<T>& to,
-                              const FlowOptions<T>& options) {
-  return make_flow(std::span<const Variable<T>>(&from, 1), to, options);
-}
-
-template <class T>
-GradientFlow<T> gradient_flow(const Parameter<T>& from, const Variable<T>& to,
-                              const FlowOptions<T>& options) {
-  return make_flow(std::span<const Variable<T>>(detail::uses_of("gradient_flow", from, to)), to,
-                   options);
+  return "flow of the gradient of " + record.to_label() + " with respect to " +
+         record.from_label() + ", total " + number_text(data_->total, 5) + '\n' +
+         detail::table(rows);
 }
 
 template <class T>
@@ -218,20 +214,8 @@ std::ostream& operator<<(std::ostream& out, const GradientFlow<T>& flow) {
   return out << flow.str();
 }
 
-template std::vector<Numbers<float>> detail::tangents(const Record<float>&, const Numbers<float>&);
-template std::vector<Numbers<double>> detail::tangents(const Record<double>&,
-                                                       const Numbers<double>&);
-template class GradientFlow<float>;
-template class GradientFlow<double>;
-template GradientFlow<float> gradient_flow(const Variable<float>&, const Variable<float>&,
-                                           const FlowOptions<float>&);
-template GradientFlow<double> gradient_flow(const Variable<double>&, const Variable<double>&,
-                                            const FlowOptions<double>&);
-template GradientFlow<float> gradient_flow(const Parameter<float>&, const Variable<float>&,
-                                           const FlowOptions<float>&);
-template GradientFlow<double> gradient_flow(const Parameter<double>&, const Variable<double>&,
-                                            const FlowOptions<double>&);
-template std::ostream& operator<<(std::ostream&, const GradientFlow<float>&);
-template std::ostream& operator<<(std::ostream&, const GradientFlow<double>&);
+TAPESTRY_INSTANTIATE(detail::tangents, gradient_flow)
+TAPESTRY_INSTANTIATE_TYPES(class GradientFlow)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const GradientFlow<T>&)), operator<<)
 
 }  // namespace tapestry

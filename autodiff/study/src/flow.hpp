@@ -14,7 +14,6 @@ struct GradientFlow<T>::Data {
   std::vector<double> by_node;
   std::vector<double> by_edge;
   double total = 0;
-  double source_total = 0;  // the same, found at the other end
 
   /// What arrives at a node, or leaves it, along edges.
   [[nodiscard]] double sum(std::span<const std::uint32_t> edges) const {

@@ -7,11 +7,10 @@
 #include <ostream>
 
 #include "marks.hpp"
-#include "tape/backward.hpp"
+#include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "text.hpp"
-#include "view.hpp"
 
 namespace tapestry {
 namespace {
@@ -19,15 +18,14 @@ namespace {
 using detail::Numbers;
 using detail::Record;
 
-/// All leaves up to `y` that need a gradient.
+/// All leaves that `y` was computed from and that need a gradient.
 template <class T>
-std::vector<Variable<T>> leaves_before(const Variable<T>& y) {
-  detail::TapeState<T>& tape = y.state("gradient_norms");
-  detail::check_root<T>(tape, "gradient_norms", y.index(), nullptr);
+std::vector<Variable<T>> leaves_of(const Variable<T>& y) {
+  const Graph graph = snapshot(y, {.expand = Expand::none});
   std::vector<Variable<T>> leaves;
-  for (std::uint32_t id = 0; id <= y.index(); ++id)
-    if (tape.entries[id].node == detail::none && tape.entries[id].requires_grad)
-      leaves.emplace_back(tape, id);
+  for (const GraphNode& node : graph.nodes())
+    if (node.op.empty() && node.requires_grad)
+      leaves.emplace_back(y.state("gradient_norms"), node.id);
   return leaves;
 }
 
@@ -35,24 +33,25 @@ std::vector<Variable<T>> leaves_before(const Variable<T>& y) {
 
 template <class T>
 GradientNorms<T> gradient_norms(const Variable<T>& y) {
-  const std::vector<Variable<T>> leaves = leaves_before(y);
+  detail::check_scalar("gradient_norms", y);
+  const std::vector<Variable<T>> leaves = leaves_of(y);
   const Record<T> record("gradient_norms", std::span<const Variable<T>>(leaves), y);
-  const detail::TapeState<T>& tape = y.state("gradient_norms");
   std::vector<double> norms(record.size());
   std::map<const Parameter<T>*, Numbers<T>> of_parameters;
-  reverse_sweep(
-      record, std::vector<bool>(record.edges().size(), true), {T{1}},
-      [&](std::uint32_t node, const Numbers<T>& gradient) {
-        norms[node] = detail::norm(gradient);
-        if (const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]))
-          detail::accumulate(of_parameters[parameter], gradient);
-      },
-      [](std::uint32_t, const Numbers<T>&) {});
+  const auto parameter = [&](std::uint32_t node) {
+    return record.live().parameter(record.position(node));
+  };
+  const std::vector<bool> kept = record.everything();
+  detail::ReverseSweep<T> sweep(record, kept);
+  sweep.seed(record.sink(), {T{1}});
+  sweep.run([&](std::uint32_t node, const Numbers<T>& gradient) {
+    norms[node] = detail::norm(gradient);
+    if (parameter(node)) detail::accumulate(of_parameters[parameter(node)], gradient);
+  });
   std::vector<typename GradientNorms<T>::Norm> result;
   std::vector<std::string> labels;
   for (std::uint32_t node = 0; node < record.size(); ++node) {
-    const Parameter<T>* parameter = tape.parameter_of(tape.entries[record.id(node)]);
-    if (parameter) norms[node] = detail::norm(of_parameters[parameter]);
+    if (parameter(node)) norms[node] = detail::norm(of_parameters[parameter(node)]);
     result.push_back({record.value(node), norms[node]});
     labels.push_back(record.label(node));
   }
@@ -61,9 +60,9 @@ GradientNorms<T> gradient_norms(const Variable<T>& y) {
 
 template <class T>
 double GradientNorms<T>::of(const Variable<T>& v) const {
-  static_cast<void>(v.state("gradient_norms"));
+  const std::uint32_t id = detail::id_of("gradient_norms", v);
   for (const Norm& norm : norms_)
-    if (norm.value.id == v.index()) return norm.norm;
+    if (norm.value.id == id) return norm.norm;
   return 0;
 }
 
@@ -89,7 +88,7 @@ DotOverlay GradientNorms<T>::overlay() const {
 
 template <class T>
 std::string GradientNorms<T>::str() const {
-  std::vector<std::vector<std::string>> rows{{"gradient of " + of_ + " by", "norm"}};
+  std::vector<std::vector<std::string>> rows{{"gradient of " + of_ + " with respect to", "norm"}};
   for (std::size_t k = 0; k < norms_.size(); ++k)
     if (!norms_[k].value.name.empty()) rows.push_back({labels_[k], number_text(norms_[k].norm, 5)});
   return detail::table(rows);
@@ -100,11 +99,8 @@ std::ostream& operator<<(std::ostream& out, const GradientNorms<T>& norms) {
   return out << norms.str();
 }
 
-template class GradientNorms<float>;
-template class GradientNorms<double>;
-template GradientNorms<float> gradient_norms(const Variable<float>&);
-template GradientNorms<double> gradient_norms(const Variable<double>&);
-template std::ostream& operator<<(std::ostream&, const GradientNorms<float>&);
-template std::ostream& operator<<(std::ostream&, const GradientNorms<double>&);
+TAPESTRY_INSTANTIATE(gradient_norms)
+TAPESTRY_INSTANTIATE_TYPES(class GradientNorms)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const GradientNorms<T>&)), operator<<)
 
 }  // namespace tapestry

@@ -89,18 +89,12 @@ LossTerms<T> last_step_terms(const Variable<T>& sequence_losses,
   return terms;
 }
 
-template LossTerms<float> loss_terms(const std::vector<Variable<float>>&,
-                                     const std::vector<double>&);
-template LossTerms<double> loss_terms(const std::vector<Variable<double>>&,
-                                      const std::vector<double>&);
-template LossTerms<float> loss_terms(const Variable<float>&, const std::vector<std::size_t>&);
-template LossTerms<double> loss_terms(const Variable<double>&, const std::vector<std::size_t>&);
-template LossTerms<float> loss_terms(const Variable<float>&, const Indices&,
-                                     const std::vector<std::size_t>&);
-template LossTerms<double> loss_terms(const Variable<double>&, const Indices&,
-                                      const std::vector<std::size_t>&);
-template LossTerms<float> last_step_terms(const Variable<float>&, const std::vector<std::size_t>&);
-template LossTerms<double> last_step_terms(const Variable<double>&,
-                                           const std::vector<std::size_t>&);
+TAPESTRY_INSTANTIATE_AS((LossTerms<T>(const std::vector<Variable<T>>&, const std::vector<double>&)),
+                        loss_terms)
+TAPESTRY_INSTANTIATE_AS((LossTerms<T>(const Variable<T>&, const std::vector<std::size_t>&)),
+                        loss_terms, last_step_terms)
+TAPESTRY_INSTANTIATE_AS((LossTerms<T>(const Variable<T>&, const Indices&,
+                                      const std::vector<std::size_t>&)),
+                        loss_terms)
 
 }  // namespace tapestry

@@ -154,7 +154,6 @@ PathBounds path_bounds(const View<T>& view) {
   return bounds;
 }
 
-template PathBounds path_bounds(const View<float>&);
-template PathBounds path_bounds(const View<double>&);
+TAPESTRY_INSTANTIATE(path_bounds)
 
 }  // namespace tapestry::detail

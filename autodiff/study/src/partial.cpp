@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "sweep.hpp"
 #include "tapestry/autodiff/error.hpp"
-#include "view.hpp"
 
 namespace tapestry {
 namespace {
@@ -36,74 +36,44 @@ Array<T> derivative(std::string_view op, const Record<T>& record, const std::vec
 /// All edges but those that leave a value which is held constant.
 template <class T, class Held>
 std::vector<bool> edges_without(const Record<T>& record, const Held& held) {
-  std::vector<bool> source(record.size());
-  for (const std::uint32_t node : record.sources()) source[node] = true;
   std::vector<bool> kept(record.edges().size());
   for (std::size_t e = 0; e < kept.size(); ++e) {
     const std::uint32_t from = record.edges()[e].from;
-    kept[e] = source[from] || !held(from);
+    kept[e] = record.is_source(from) || !held(from);
   }
   return kept;
 }
 
+}  // namespace
+
 template <class T>
-Array<T> immediate(std::span<const Variable<T>> x, const Variable<T>& y) {
+Array<T> partial(const Variable<T>& y, const Source<std::type_identity_t<T>>& x) {
   const Record<T> record("partial", x, y);
   const auto named = [&](std::uint32_t node) { return record.is_named(node); };
   return derivative("partial", record, edges_without(record, named));
 }
 
 template <class T>
-Array<T> whole(std::span<const Variable<T>> x, const Variable<T>& y) {
-  const Record<T> record("total", x, y);
-  return derivative("total", record, std::vector<bool>(record.edges().size(), true));
-}
-
-}  // namespace
-
-template <class T>
-Array<T> partial(const Variable<T>& y, const Variable<T>& x) {
-  return immediate(std::span<const Variable<T>>(&x, 1), y);
-}
-
-template <class T>
-Array<T> partial(const Variable<T>& y, const Variable<T>& x, std::span<const Variable<T>> held) {
+Array<T> partial(const Variable<T>& y, const Source<std::type_identity_t<T>>& x,
+                 std::span<const Variable<T>> held) {
+  const Record<T> record("partial", x, y);
+  std::vector<bool> is_held(record.size());
   for (const Variable<T>& v : held)
-    if (&v.state("partial") != &y.state("partial")) y.state("partial").throw_foreign("partial");
-  const Record<T> record("partial", std::span<const Variable<T>>(&x, 1), y);
-  const auto is_held = [&](std::uint32_t node) {
-    return std::ranges::any_of(held,
-                               [&](const Variable<T>& v) { return v.index() == record.id(node); });
-  };
-  return derivative("partial", record, edges_without(record, is_held));
+    if (const std::uint32_t node = record.find("partial", v); node != detail::none)
+      is_held[node] = true;
+  return derivative("partial", record,
+                    edges_without(record, [&](std::uint32_t node) { return is_held[node]; }));
 }
 
 template <class T>
-Array<T> partial(const Variable<T>& y, const Parameter<T>& x) {
-  return immediate(std::span<const Variable<T>>(detail::uses_of("partial", x, y)), y);
+Array<T> total(const Variable<T>& y, const Source<std::type_identity_t<T>>& x) {
+  const Record<T> record("total", x, y);
+  return derivative("total", record, record.everything());
 }
 
-template <class T>
-Array<T> total(const Variable<T>& y, const Variable<T>& x) {
-  return whole(std::span<const Variable<T>>(&x, 1), y);
-}
-
-template <class T>
-Array<T> total(const Variable<T>& y, const Parameter<T>& x) {
-  return whole(std::span<const Variable<T>>(detail::uses_of("total", x, y)), y);
-}
-
-template Array<float> partial(const Variable<float>&, const Variable<float>&);
-template Array<double> partial(const Variable<double>&, const Variable<double>&);
-template Array<float> partial(const Variable<float>&, const Variable<float>&,
-                              std::span<const Variable<float>>);
-template Array<double> partial(const Variable<double>&, const Variable<double>&,
-                               std::span<const Variable<double>>);
-template Array<float> partial(const Variable<float>&, const Parameter<float>&);
-template Array<double> partial(const Variable<double>&, const Parameter<double>&);
-template Array<float> total(const Variable<float>&, const Variable<float>&);
-template Array<double> total(const Variable<double>&, const Variable<double>&);
-template Array<float> total(const Variable<float>&, const Parameter<float>&);
-template Array<double> total(const Variable<double>&, const Parameter<double>&);
+TAPESTRY_INSTANTIATE_AS((Array<T>(const Variable<T>&, const Source<T>&)), partial, total)
+TAPESTRY_INSTANTIATE_AS((Array<T>(const Variable<T>&, const Source<T>&,
+                                  std::span<const Variable<T>>)),
+                        partial)
 
 }  // namespace tapestry

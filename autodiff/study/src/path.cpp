@@ -226,15 +226,9 @@ std::ostream& operator<<(std::ostream& out, const PathList<T>& list) {
   return out << list.str();
 }
 
-template class Path<float>;
-template class Path<double>;
-template class PathList<float>;
-template class PathList<double>;
-template std::string Paths<float>::latex() const;
-template std::string Paths<double>::latex() const;
-template std::ostream& operator<<(std::ostream&, const Path<float>&);
-template std::ostream& operator<<(std::ostream&, const Path<double>&);
-template std::ostream& operator<<(std::ostream&, const PathList<float>&);
-template std::ostream& operator<<(std::ostream&, const PathList<double>&);
+TAPESTRY_INSTANTIATE_TYPES(class Path, class PathList)
+TAPESTRY_INSTANTIATE_MEMBERS(Paths, latex)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const Path<T>&)), operator<<)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const PathList<T>&)), operator<<)
 
 }  // namespace tapestry

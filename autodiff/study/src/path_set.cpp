@@ -38,8 +38,7 @@ const PathCount& PathSet<T>::count() const {
 template <class T>
 const Numbers<T>& PathSet<T>::gradient() const {
   const Numbers<T>& from = checked_seed("paths");
-  if (!gradient_)
-    gradient_ = gradient_of(record(), std::vector<bool>(record().edges().size(), true), from);
+  if (!gradient_) gradient_ = gradient_of(record(), record().everything(), from);
   return *gradient_;
 }
 
@@ -96,9 +95,7 @@ Array<T> edge_jacobian(const View<T>& view, std::uint32_t edge) {
   return to_array(elements, shape);
 }
 
-template struct PathSet<float>;
-template struct PathSet<double>;
-template Array<float> edge_jacobian(const View<float>&, std::uint32_t);
-template Array<double> edge_jacobian(const View<double>&, std::uint32_t);
+TAPESTRY_INSTANTIATE_TYPES(struct PathSet)
+TAPESTRY_INSTANTIATE(edge_jacobian)
 
 }  // namespace tapestry::detail

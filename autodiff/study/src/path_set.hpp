@@ -66,7 +66,6 @@ std::vector<Path<T>> strongest_array_paths(const std::shared_ptr<const PathSet<T
 template <class T>
 Array<T> edge_jacobian(const View<T>& view, std::uint32_t edge);
 
-extern template struct PathSet<float>;
-extern template struct PathSet<double>;
+TAPESTRY_EXTERN_TYPES(struct PathSet)
 
 }  // namespace tapestry::detail

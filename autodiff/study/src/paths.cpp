@@ -188,23 +188,16 @@ template <class T>
 Paths<T> Paths<T>::restricted(const Variable<T>& v, bool through) const {
   const detail::Record<T>& record = set_->record();
   record.check("paths");
-  if (&v.state("paths") != &record.to().state("paths")) v.state("paths").throw_foreign("paths");
-  const std::uint32_t node = record.find(v.index());
+  const std::uint32_t node = record.find("paths", v);
   std::vector<bool> kept = set_->view.kept();
   std::vector<std::uint32_t> seen = set_->view.seen();
   if (node == detail::none) {
     if (through) kept.assign(kept.size(), false);
   } else {
     seen.push_back(node);
-    std::vector<bool> before(record.size());
-    before[node] = true;
+    const std::vector<bool> before = record.before(std::span(&node, 1), kept);
+    const std::vector<bool> after = record.after(std::span(&node, 1), kept);
     const auto edges = record.edges();
-    for (std::size_t e = edges.size(); e-- > 0;)
-      if (kept[e] && before[edges[e].to]) before[edges[e].from] = true;
-    std::vector<bool> after(record.size());
-    after[node] = true;
-    for (std::size_t e = 0; e < edges.size(); ++e)
-      if (kept[e] && after[edges[e].from]) after[edges[e].to] = true;
     for (std::size_t e = 0; e < edges.size(); ++e)
       if (through ? !before[edges[e].to] && !after[edges[e].from]
                   : edges[e].from == node || edges[e].to == node)
@@ -251,36 +244,24 @@ template <class T>
 void check_names(const detail::Record<T>& record, const std::vector<std::string>& names) {
   if (names.empty() || record.sink() == detail::none) return;
   for (std::uint32_t node = 0; node < record.size(); ++node)
-    if (std::ranges::find(names, record.value(node).name) != names.end()) return;
+    if (std::ranges::find(names, record.at(node).name) != names.end()) return;
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "'" : ", '") + name + "'";
   throw ArgumentError("paths", "no value between '" + record.from_label() + "' and '" +
                                    record.to_label() + "' is named " + list);
 }
 
-template <class T>
-Paths<T> make_paths(std::span<const Variable<T>> from, const Variable<T>& to,
-                    const PathOptions& options) {
-  auto record = std::make_shared<const detail::Record<T>>("paths", from, to);
-  check_names(*record, options.names);
-  std::vector<bool> kept(record->edges().size(), true);
-  detail::View<T> view(record, std::move(kept), {options.primitives, options.names}, {});
-  detail::Numbers<T> seed;
-  if (record->to_shape().size() == 1) seed = {T{1}};
-  return Paths<T>(std::make_shared<PathSet<T>>(std::move(view), options, std::move(seed)));
-}
-
 }  // namespace
 
 template <class T>
-Paths<T> paths(const Variable<T>& from, const Variable<T>& to, const PathOptions& options) {
-  return make_paths(std::span<const Variable<T>>(&from, 1), to, options);
-}
-
-template <class T>
-Paths<T> paths(const Parameter<T>& from, const Variable<T>& to, const PathOptions& options) {
-  const std::vector<Variable<T>> uses = detail::uses_of("paths", from, to);
-  return make_paths(std::span<const Variable<T>>(uses), to, options);
+Paths<T> paths(const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
+               const PathOptions& options) {
+  auto record = std::make_shared<const detail::Record<T>>("paths", from, to);
+  check_names(*record, options.names);
+  detail::View<T> view(record, record->everything(), {options.primitives, options.names}, {});
+  detail::Numbers<T> seed;
+  if (record->to_shape().size() == 1) seed = {T{1}};
+  return Paths<T>(std::make_shared<PathSet<T>>(std::move(view), options, std::move(seed)));
 }
 
 template <class T>
@@ -288,13 +269,8 @@ std::ostream& operator<<(std::ostream& out, const Paths<T>& paths) {
   return out << paths.str();
 }
 
-template class Paths<float>;
-template class Paths<double>;
-template Paths<float> paths(const Variable<float>&, const Variable<float>&, const PathOptions&);
-template Paths<double> paths(const Variable<double>&, const Variable<double>&, const PathOptions&);
-template Paths<float> paths(const Parameter<float>&, const Variable<float>&, const PathOptions&);
-template Paths<double> paths(const Parameter<double>&, const Variable<double>&, const PathOptions&);
-template std::ostream& operator<<(std::ostream&, const Paths<float>&);
-template std::ostream& operator<<(std::ostream&, const Paths<double>&);
+TAPESTRY_INSTANTIATE_TYPES(class Paths)
+TAPESTRY_INSTANTIATE(paths)
+TAPESTRY_INSTANTIATE_AS((std::ostream & (std::ostream&, const Paths<T>&)), operator<<)
 
 }  // namespace tapestry

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numbers>
 
-#include "pictures/gnuplot.hpp"
+#include "tapestry/autodiff/detail/gnuplot.hpp"
 #include "tapestry/autodiff/detail/text_file.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"

@@ -1,190 +1,276 @@
 // SPDX-License-Identifier: MIT
 #include "record.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <map>
-#include <string>
-#include <vector>
 
-#include "tape/backward.hpp"
-#include "tape/gradients.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/states.hpp"
 
 namespace tapestry::detail {
 namespace {
 
-template <class T>
-std::span<const std::uint32_t> inputs_of(const TapeState<T>& tape, std::uint32_t id) {
-  if (tape.entries[id].node == none) return {};
-  const Node<T>& node = tape.nodes[tape.entries[id].node];
-  return {tape.edges.data() + node.first_input, node.input_count};
+/// "step 3", "lstm".
+std::string label_of(const GraphScope& scope) {
+  return std::string(scope.name) + (scope.number < 0 ? "" : ' ' + std::to_string(scope.number));
 }
 
-/// Whether a gradient flows from value `id` back to its input `slot`.
-template <class T>
-bool flows(const TapeState<T>& tape, std::uint32_t id, std::uint32_t input, std::size_t slot) {
-  return tape.entries[id].requires_grad && tape.entries[input].requires_grad &&
-         tape.nodes[tape.entries[id].node].info->differentiable(slot);
+/// "h3", "h[3]", "add#17".
+std::string short_label(const StudyValue& value, const GraphNode& node) {
+  if (value.name.empty()) return name_of(node) + '#' + std::to_string(value.id);
+  const std::string number = std::to_string(value.step);
+  const bool tells_step = value.role != Role::parameter && value.name.ends_with(number);
+  return value.step < 0 || tells_step ? value.name : value.name + '[' + number + ']';
 }
 
 template <class T>
-StudyValue describe(const TapeState<T>& tape, std::uint32_t id) {
-  const Entry<T>& entry = tape.entries[id];
+std::vector<Variable<T>> variables_of(std::string_view op, const Source<T>& from,
+                                      std::span<const Variable<T>> to) {
+  if (!from.parameter()) return {from.variable()};
+  std::vector<Variable<T>> uses = uses_of(op, *from.parameter(), to);
+  const std::string& name = from.parameter()->name();
+  if (uses.empty())
+    throw GradientError(op, "the tape of '" + to[0].name() + "' has no use of parameter '" +
+                                (name.empty() ? "parameter" : name) +
+                                "' before it; is it that of another copy of the model?");
+  return uses;
+}
+
+template <class T>
+std::vector<std::uint32_t> positions_of(std::string_view op, const LiveGraph<T>& live,
+                                        std::span<const Variable<T>> variables) {
+  std::vector<std::uint32_t> positions;
+  for (const Variable<T>& v : variables) positions.push_back(live.find(op, v).value_or(none));
+  return positions;
+}
+
+}  // namespace
+
+std::string name_of(const GraphNode& node) {
+  if (!node.name.empty()) return std::string(node.name);
+  return std::string(node.op.empty() ? title_of(node.role) : node.op);
+}
+
+std::int64_t time_of(const Graph& graph, std::uint32_t scope) {
+  for (; scope != 0; scope = graph.scopes()[scope].parent)
+    if (graph.scopes()[scope].kind == ScopeKind::step) return graph.scopes()[scope].number;
+  return no_step;
+}
+
+/// Finds the nodes and edges of a record, within the positions from the first source to the last
+/// sink.
+template <class T>
+class Record<T>::Builder {
+ public:
+  Builder(Record& record, const Positions& from, const Positions& to, bool by_use)
+      : record_(record), graph_(record.graph()), by_use_(by_use) {
+    std::uint32_t first = none;
+    std::uint32_t last = 0;
+    for (const std::uint32_t at : from) first = std::min(first, at);
+    for (const std::uint32_t at : to)
+      if (at != none) last = std::max(last, at + 1);
+    first_ = record.first_ = std::min(first, last);
+    places_.resize(last - first_);
+    for (const std::uint32_t at : from)
+      if (at != none && at < last) places_[at - first_].source = true;
+    for (const std::uint32_t at : to)
+      if (at != none && at >= first_) place(at).before = place(at).whole = true;
+    find_between();
+    for (std::uint32_t at = first_; at < last; ++at)
+      if (place(at).between()) add(at);
+    const auto node_of = [&](std::uint32_t at) {
+      return at == none || at < first_ ? none : place(at).node;
+    };
+    for (const std::uint32_t at : to) record.sinks_.push_back(node_of(at));
+    for (const Place& known : places_) record.node_at_.push_back(known.node);
+  }
+
+ private:
+  struct Place {
+    bool source = false;
+    bool before = false;        // leads to a sink
+    bool after = false;         // a source leads to it
+    bool whole = false;         // has a node of its own, and not just for its uses
+    std::uint32_t node = none;  // that one, or the first of its uses
+    [[nodiscard]] bool between() const { return before && after; }
+  };
+
+  Place& place(std::uint32_t position) { return places_[position - first_]; }
+
+  [[nodiscard]] bool leads(const GraphEdge& edge) const {
+    return edge.differentiable && edge.from >= first_;
+  }
+
+  /// Whether a source has a node of its own for this use.
+  bool is_split(const GraphEdge& edge) {
+    if (!place(edge.from).source) return false;
+    return by_use_ || (record_.live().is_in_fused_step(edge.to) &&
+                       !record_.live().is_in_fused_step(edge.from) &&
+                       graph_[edge.from].role == Role::parameter);
+  }
+
+  void find_between() {
+    const auto end = first_ + static_cast<std::uint32_t>(places_.size());
+    for (std::uint32_t at = end; at-- > first_;)
+      for (const GraphEdge& edge : graph_.inputs(at))
+        if (place(at).before && leads(edge)) place(edge.from).before = true;
+    for (std::uint32_t at = first_; at < end; ++at) {
+      place(at).after |= place(at).source;
+      for (const GraphEdge& edge : graph_.inputs(at))
+        place(at).after = place(at).after || (leads(edge) && place(edge.from).after);
+    }
+    for (std::uint32_t at = first_; at < end; ++at)
+      for (const GraphEdge& edge : graph_.inputs(at))
+        if (place(at).between() && leads(edge) && place(edge.from).between() && !is_split(edge))
+          place(edge.from).whole = true;
+  }
+
+  std::uint32_t add_node(std::uint32_t at, std::uint32_t scope) {
+    const auto node = static_cast<std::uint32_t>(record_.nodes_.size());
+    record_.nodes_.push_back({at, scope, place(at).source});
+    if (place(at).source) record_.sources_.push_back(node);
+    if (place(at).node == none) place(at).node = node;
+    return node;
+  }
+
+  void add(std::uint32_t at) {
+    std::vector<StudyEdge> edges;
+    std::map<std::uint32_t, std::uint32_t> uses;
+    for (const GraphEdge& edge : graph_.inputs(at)) {
+      if (!leads(edge) || !place(edge.from).between()) continue;
+      std::uint32_t from = place(edge.from).node;
+      if (is_split(edge)) {
+        const auto [use, is_new] = uses.try_emplace(edge.from, none);
+        if (is_new) use->second = add_node(edge.from, graph_[at].scope);
+        from = use->second;
+      }
+      edges.push_back({from, 0, edge.slot});
+    }
+    if (!place(at).whole) return;
+    const std::uint32_t node = add_node(at, graph_[at].scope);
+    for (StudyEdge& edge : edges) {
+      edge.to = node;
+      record_.edges_.push_back(edge);
+    }
+  }
+
+  Record& record_;
+  const Graph& graph_;
+  bool by_use_;
+  std::uint32_t first_ = 0;
+  std::vector<Place> places_;
+};
+
+template <class T>
+Record<T>::Record(std::shared_ptr<const LiveGraph<T>> live, const Positions& from,
+                  const Positions& to, bool by_use)
+    : live_(std::move(live)) {
+  Builder(*this, from, to, by_use);
+  in_ = Lists(nodes_.size(), edges_, &StudyEdge::to);
+  out_ = Lists(nodes_.size(), edges_, &StudyEdge::from);
+}
+
+template <class T>
+Record<T>::Record(std::string_view op, const Source<T>& from, std::span<const Variable<T>> to,
+                  bool by_use) {
+  const std::vector<Variable<T>> variables = variables_of(op, from, to);
+  auto live = std::make_shared<const LiveGraph<T>>(op, variables, to);
+  *this =
+      Record(live, positions_of<T>(op, *live, variables), positions_of<T>(op, *live, to), by_use);
+  from_name_ = variables[0].name();
+  to_name_ = to[0].name();
+  from_shape_ = variables[0].shape();
+  to_shape_ = to[0].shape();
+}
+
+template <class T>
+Record<T>::Record(std::string_view op, std::span<const Variable<T>> from, const Variable<T>& to) {
+  const std::span<const Variable<T>> ends(&to, 1);
+  auto live = std::make_shared<const LiveGraph<T>>(op, from, ends);
+  *this = Record(live, positions_of<T>(op, *live, from), positions_of<T>(op, *live, ends));
+  to_name_ = to.name();
+  to_shape_ = to.shape();
+}
+
+template <class T>
+StudyValue Record<T>::value(std::uint32_t node) const {
+  const GraphNode& from = at(node);
   StudyValue value;
-  value.id = id;
-  if (entry.name != none) value.name = tape.names[entry.name];
-  if (entry.node != none) value.op = tape.nodes[entry.node].info->name;
-  value.shape = entry.shape;
-  value.role = entry.role;
+  value.id = from.id;
+  value.name = from.name;
+  value.op = from.op;
+  value.shape = from.shape;
+  value.role = from.role;
   std::vector<std::string> around;
-  for (std::uint32_t s = entry.scope; s != 0; s = tape.scopes[s].parent) {
-    const ScopeEntry& scope = tape.scopes[s];
+  for (std::uint32_t s = nodes_[node].scope; s != 0; s = graph().scopes()[s].parent) {
+    const GraphScope& scope = graph().scopes()[s];
     if (scope.kind == ScopeKind::step) {
       if (value.step < 0) value.step = scope.number;
       continue;
     }
     if (scope.kind == ScopeKind::layer && value.layer < 0) value.layer = scope.number;
-    around.push_back(tape.scopes.label(s));
+    around.push_back(label_of(scope));
   }
   std::ranges::reverse(around);
   value.place = join_labels(around, ".");
   return value;
 }
 
-/// "h3", "h[3]", "add#17".
-std::string short_label(const StudyValue& value) {
-  if (value.name.empty())
-    return (value.op.empty() ? std::string(title_of(value.role)) : value.op) + '#' +
-           std::to_string(value.id);
-  const std::string number = std::to_string(value.step);
-  const bool tells_step = value.role != Role::parameter && value.name.ends_with(number);
-  return value.step < 0 || tells_step ? value.name : value.name + '[' + number + ']';
-}
-
-}  // namespace
-
-Lists::Lists(std::size_t count, std::span<const std::uint32_t> keys) : items_(keys.size()) {
-  first_.assign(count + 1, 0);
-  for (const std::uint32_t key : keys) ++first_[key + 1];
-  for (std::size_t i = 0; i < count; ++i) first_[i + 1] += first_[i];
-  std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
-  for (std::uint32_t k = 0; k < keys.size(); ++k) items_[next[keys[k]]++] = k;
-}
-
 template <class T>
-Record<T>::Record(std::string_view op, std::span<const Variable<T>> from, const Variable<T>& to)
-    : from_(from.begin(), from.end()), to_(to) {
-  const TapeState<T>& tape = check_sources(op, to, from);
-  check_depends(tape, op, to.index());
-  from_shape_ = from[0].shape();
-  to_shape_ = to.shape();
-  tape.check_watched(op);
-  find_nodes(tape);
-  find_edges(tape);
-  values_.reserve(ids_.size());
-  for (const std::uint32_t id : ids_) {
-    values_.push_back(describe(tape, id));
-    first_outputs_.push_back(id - tape.entries[id].output);
-  }
-  products_ = std::make_unique<Products<T>>(tape);
-}
-
-template <class T>
-void Record<T>::find_nodes(const TapeState<T>& tape) {
-  const std::uint32_t last = to_.index();
-  std::vector<bool> before(last + 1);  // leads to the sink
-  std::vector<bool> after(last + 1);   // a source leads to it
-  before[last] = true;
-  for (std::uint32_t id = last + 1; id-- > 0;) {
-    if (!before[id]) continue;
-    const auto inputs = inputs_of(tape, id);
-    for (std::size_t slot = 0; slot < inputs.size(); ++slot)
-      if (flows(tape, id, inputs[slot], slot)) before[inputs[slot]] = true;
-  }
-  for (const Variable<T>& v : from_)
-    if (v.index() <= last) after[v.index()] = true;
-  for (std::uint32_t id = 0; id <= last; ++id) {
-    const auto inputs = inputs_of(tape, id);
-    for (std::size_t slot = 0; slot < inputs.size() && !after[id] && before[id]; ++slot)
-      after[id] = after[inputs[slot]] && flows(tape, id, inputs[slot], slot);
-    if (after[id] && before[id]) ids_.push_back(id);
-  }
-  if (!ids_.empty() && ids_.back() == last) sink_ = static_cast<std::uint32_t>(ids_.size() - 1);
-  for (const Variable<T>& v : from_)
-    if (const std::uint32_t node = find(v.index()); node != none) sources_.push_back(node);
-  std::ranges::sort(sources_);
-}
-
-template <class T>
-void Record<T>::find_edges(const TapeState<T>& tape) {
-  std::vector<std::uint32_t> node_of(ids_.empty() ? 0 : ids_.back() + 1, none);
-  for (std::uint32_t node = 0; node < ids_.size(); ++node) node_of[ids_[node]] = node;
-  std::vector<std::uint32_t> from;
-  std::vector<std::uint32_t> to;
-  for (std::uint32_t node = 0; node < ids_.size(); ++node) {
-    const auto inputs = inputs_of(tape, ids_[node]);
-    for (std::uint32_t slot = 0; slot < inputs.size(); ++slot) {
-      const std::uint32_t input = node_of[inputs[slot]];
-      if (input == none || !flows(tape, ids_[node], inputs[slot], slot)) continue;
-      edges_.push_back({input, node, slot});
-      from.push_back(input);
-      to.push_back(node);
-    }
-  }
-  in_ = Lists(ids_.size(), to);
-  out_ = Lists(ids_.size(), from);
-}
-
-template <class T>
-std::uint32_t Record<T>::find(std::uint32_t id) const {
-  const auto found = std::ranges::lower_bound(ids_, id);
-  return found == ids_.end() || *found != id ? none
-                                             : static_cast<std::uint32_t>(found - ids_.begin());
-}
-
-template <class T>
-std::pair<std::uint32_t, std::uint32_t> Record<T>::arrow(std::uint32_t edge) const {
-  return {first_outputs_[edges_[edge].to], edges_[edge].slot};
-}
-
-template <class T>
-const std::string& Record<T>::label(std::uint32_t node) const {
-  if (labels_.empty()) make_labels();
-  return labels_[node];
+std::uint32_t Record<T>::find(std::string_view op, const Variable<T>& v) const {
+  const std::uint32_t at = live_->find(op, v).value_or(none);
+  return at == none || at < first_ || at - first_ >= node_at_.size() ? none : node_at_[at - first_];
 }
 
 /// Names that several values have get what tells them apart: the place in the model, or, if that
 /// does not do, the number on the tape.
 template <class T>
-void Record<T>::make_labels() const {
+const std::string& Record<T>::label(std::uint32_t node) const {
+  if (!labels_.empty()) return labels_[node];
   std::map<std::string, int> count;
-  for (const StudyValue& value : values_) ++count[labels_.emplace_back(short_label(value))];
+  std::vector<StudyValue> values;
+  for (std::uint32_t k = 0; k < size(); ++k) {
+    values.push_back(value(k));
+    ++count[labels_.emplace_back(short_label(values[k], at(k)))];
+  }
   std::map<std::string, int> placed;
   for (std::size_t k = 0; k < labels_.size(); ++k) {
     std::string& label = labels_[k];
-    if (count[label] > 1 && !values_[k].place.empty()) label = values_[k].place + '.' + label;
+    if (count[label] > 1 && !values[k].place.empty()) label = values[k].place + '.' + label;
     ++placed[label];
   }
   for (std::size_t k = 0; k < labels_.size(); ++k)
-    if (placed[labels_[k]] > 1) labels_[k] += '#' + std::to_string(values_[k].id);
+    if (placed[labels_[k]] > 1) labels_[k] += '#' + std::to_string(values[k].id);
+  return labels_[node];
 }
 
 template <class T>
 std::string Record<T>::from_label() const {
-  return from_.size() == 1 && !sources_.empty() ? label(sources_[0]) : from_[0].name();
+  return sources_.size() == 1 ? label(sources_[0]) : from_name_;
 }
 
 template <class T>
 std::string Record<T>::to_label() const {
-  return sink_ == none ? to_.name() : label(sink_);
+  return sink() == none ? to_name_ : label(sink());
 }
 
 template <class T>
-void Record<T>::check(std::string_view op) const {
-  const TapeState<T>& tape = to_.state(op);
-  for (const Variable<T>& v : from_) static_cast<void>(v.state(op));
-  tape.check_watched(op);
+std::vector<bool> Record<T>::after(std::span<const std::uint32_t> nodes,
+                                   const std::vector<bool>& kept) const {
+  std::vector<bool> flags(size());
+  for (const std::uint32_t node : nodes) flags[node] = true;
+  for (std::size_t e = 0; e < edges_.size(); ++e)
+    if (kept[e] && flags[edges_[e].from]) flags[edges_[e].to] = true;
+  return flags;
+}
+
+template <class T>
+std::vector<bool> Record<T>::before(std::span<const std::uint32_t> nodes,
+                                    const std::vector<bool>& kept) const {
+  std::vector<bool> flags(size());
+  for (const std::uint32_t node : nodes) flags[node] = true;
+  for (std::size_t e = edges_.size(); e-- > 0;)
+    if (kept[e] && flags[edges_[e].to]) flags[edges_[e].from] = true;
+  return flags;
 }
 
 template <class T>
@@ -192,17 +278,9 @@ void Record<T>::vjp(std::span<const std::uint32_t> edges, const Numbers<T>& y,
                     std::vector<Numbers<T>>& results) const {
   results.resize(edges.size());
   if (edges.empty()) return;
-  const TapeState<T>& tape = to_.state("paths");
-  const Entry<T>& entry = tape.entries[ids_[edges_[edges[0]].to]];
-  const Node<T>& node = tape.nodes[entry.node];
-  std::vector<Numbers<T>> cotangents(node.output_count);
-  cotangents[entry.output] = y;
-  std::vector<bool> wanted(node.input_count);
-  for (const std::uint32_t edge : edges) wanted[edges_[edge].slot] = true;
-  std::vector<Numbers<T>> by_slot;
-  products_->vjp(entry.node, cotangents, wanted, by_slot);
-  for (std::size_t k = 0; k < edges.size(); ++k)
-    results[k] = std::move(by_slot[edges_[edges[k]].slot]);
+  slots_.clear();
+  for (const std::uint32_t edge : edges) slots_.push_back(edges_[edge].slot);
+  live_->vjp(position(edges_[edges[0]].to), y, slots_, results);
 }
 
 template <class T>
@@ -210,54 +288,23 @@ void Record<T>::add_jvp(std::span<const std::uint32_t> edges,
                         const std::function<const Numbers<T>&(std::uint32_t node)>& tangent,
                         Numbers<T>& result) const {
   if (edges.empty()) return;
-  const TapeState<T>& tape = to_.state("paths");
-  const Entry<T>& entry = tape.entries[ids_[edges_[edges[0]].to]];
-  std::vector<Numbers<T>> tangents(tape.nodes[entry.node].input_count);
+  const std::uint32_t to = position(edges_[edges[0]].to);
+  std::vector<Numbers<T>> tangents(graph().inputs(to).size());
   for (const std::uint32_t edge : edges) tangents[edges_[edge].slot] = tangent(edges_[edge].from);
-  std::vector<Numbers<T>> outputs;
-  products_->jvp(entry.node, tangents, outputs);
-  accumulate(result, std::move(outputs[entry.output]));
+  accumulate(result, live_->jvp(to, tangents));
 }
 
 template <class T>
 Numbers<T> Record<T>::replay(const Numbers<T>& source) const {
-  const TapeState<T>& tape = to_.state("replay");
   std::vector<Numbers<T>> values(size());
   for (const std::uint32_t node : sources_) values[node] = source;
-  std::vector<Numbers<T>> outputs;
   for (std::uint32_t node = 0; node < size(); ++node) {
     if (in(node).empty()) continue;
-    const Entry<T>& entry = tape.entries[ids_[node]];
-    std::vector<Numbers<T>> inputs(tape.nodes[entry.node].input_count);
+    std::vector<Numbers<T>> inputs(graph().inputs(position(node)).size());
     for (const std::uint32_t edge : in(node)) inputs[edges_[edge].slot] = values[edges_[edge].from];
-    products_->forward(entry.node, inputs, outputs);
-    values[node] = std::move(outputs[entry.output]);
+    values[node] = live_->forward(position(node), inputs);
   }
-  return std::move(values[sink_]);
-}
-
-template <class T>
-std::vector<Variable<T>> uses_of(std::string_view op, const Parameter<T>& parameter,
-                                 const Variable<T>& to) {
-  TapeState<T>& tape = to.state(op);
-  std::vector<Variable<T>> uses;
-  for (std::uint32_t id = 0; id <= to.index(); ++id)
-    if (tape.parameter_of(tape.entries[id]) == &parameter) uses.emplace_back(tape, id);
-  const std::string name = "'" + (parameter.name().empty() ? "parameter" : parameter.name()) + "'";
-  if (uses.empty())
-    throw GradientError(op, "the tape of '" + to.name() + "' has no use of parameter " + name +
-                                " before it; is it that of another copy of the model?");
-  return uses;
-}
-
-template <class T>
-Array<T> to_array(const Numbers<T>& numbers, const Shape& shape) {
-  Array<T> array = Array<T>::from_shape(std::vector<std::size_t>(shape.begin(), shape.end()));
-  if (numbers.empty())
-    std::fill_n(array.data(), array.size(), T{0});
-  else
-    std::ranges::copy(numbers, array.data());
-  return array;
+  return std::move(values[sink()]);
 }
 
 template <class T>
@@ -266,20 +313,10 @@ Numbers<T> to_numbers(std::string_view op, std::string_view what, const Array<T>
   if (!(Shape(array.shape()) == shape))
     throw ShapeError(op, std::string(what) + " has shape " + Shape(array.shape()).str() +
                              ", but must have " + shape.str());
-  return {array.data(), array.data() + array.size()};
+  return numbers_of(array);
 }
 
-template class Record<float>;
-template class Record<double>;
-template std::vector<Variable<float>> uses_of(std::string_view, const Parameter<float>&,
-                                              const Variable<float>&);
-template std::vector<Variable<double>> uses_of(std::string_view, const Parameter<double>&,
-                                               const Variable<double>&);
-template Array<float> to_array(const Numbers<float>&, const Shape&);
-template Array<double> to_array(const Numbers<double>&, const Shape&);
-template Numbers<float> to_numbers(std::string_view, std::string_view, const Array<float>&,
-                                   const Shape&);
-template Numbers<double> to_numbers(std::string_view, std::string_view, const Array<double>&,
-                                    const Shape&);
+TAPESTRY_INSTANTIATE_TYPES(class Record)
+TAPESTRY_INSTANTIATE(to_numbers)
 
 }  // namespace tapestry::detail

@@ -7,8 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "tapestry/autodiff/detail/state.hpp"
-#include "tapestry/study/state_spectrum.hpp"
+#include "tapestry/autodiff/graph.hpp"
 
 namespace tapestry::detail {
 
@@ -17,13 +16,18 @@ namespace tapestry::detail {
 struct StateGap {
   std::size_t from = 0;
   std::size_t to = 0;
-  std::uint32_t value = 0;  // the last value on it before the next step
+  std::uint32_t value = 0;  // position of the last value on it before the next step
   std::int64_t value_time = 0;
 };
 
+/// A state as the positions of its parts.
+struct StatePositions {
+  std::int64_t time = 0;
+  std::vector<std::uint32_t> parts;
+};
+
 /// Calls `visit` for the first such way from each state along which gradients flow.
-template <class T>
-void for_each_gap(const TapeState<T>& tape, const std::vector<StateAt<T>>& states,
+void for_each_gap(const Graph& graph, const std::vector<StatePositions>& states,
                   const std::function<void(const StateGap&)>& visit);
 
 }  // namespace tapestry::detail

@@ -14,15 +14,15 @@
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/kernels/gemm.hpp"
-#include "tapestry/study/time_table.hpp"
 
 namespace tapestry {
 namespace {
 
-using detail::AtTarget;
-using detail::Sweep;
-using detail::SweepSeed;
-using detail::TapeState;
+using detail::LiveGraph;
+using detail::Numbers;
+using detail::Record;
+using detail::ReverseSweep;
+using detail::StatePositions;
 
 /// The numbers of one sequence in the parts of a state, one after another.
 template <class T>
@@ -38,105 +38,155 @@ class StateLayout {
       if (sequence > 0 && (shape.rank() == 1 || sequence >= shape[0]))
         throw IndexError(op, "there is no sequence " + std::to_string(sequence) +
                                  " in a state of shape " + shape.str());
-      entries_.push_back(part.index());
-      starts_.push_back(sequence * shape.back());
-      widths_.push_back(shape.back());
-      elements_.push_back(shape.size());
+      parts_.push_back({size_, sequence * shape.back(), shape.back(), shape.size()});
       size_ += shape.back();
     }
   }
 
-  [[nodiscard]] const std::vector<std::uint32_t>& entries() const { return entries_; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
-  /// Gradients at the parts: `u`, of size(), at this sequence and 0 at others.
-  [[nodiscard]] std::vector<SweepSeed<T>> seeds(std::span<const double> u) const {
-    std::vector<SweepSeed<T>> seeds;
-    std::size_t from = 0;
-    for (std::size_t p = 0; p < entries_.size(); from += widths_[p++]) {
-      const auto part = u.subspan(from, widths_[p]);
-      if (std::ranges::all_of(part, [](double x) { return x == 0; })) continue;
-      seeds.push_back({entries_[p], std::vector<T>(elements_[p])});
-      for (std::size_t k = 0; k < widths_[p]; ++k)
-        seeds.back().seed[starts_[p] + k] = static_cast<T>(part[k]);
+  /// Gradients at the parts: `u`, of size(), at this sequence and 0 at others. Empty for zeros.
+  [[nodiscard]] std::vector<Numbers<T>> seeds(std::span<const double> u) const {
+    std::vector<Numbers<T>> seeds;
+    for (const Part& part : parts_) {
+      const auto own = u.subspan(part.place, part.width);
+      seeds.emplace_back();
+      if (std::ranges::all_of(own, [](double x) { return x == 0; })) continue;
+      seeds.back().resize(part.elements);
+      for (std::size_t k = 0; k < part.width; ++k)
+        seeds.back()[part.start + k] = static_cast<T>(own[k]);
     }
     return seeds;
   }
 
   /// Reads the gradient at part `p` into `u`.
-  void read(std::size_t p, std::span<const T> gradient, std::int64_t exponent, double* u) const {
-    u += std::accumulate(widths_.begin(), widths_.begin() + static_cast<std::ptrdiff_t>(p),
-                         std::size_t{0});
-    for (std::size_t k = 0; k < widths_[p]; ++k) {
-      u[k] = detail::times_power(static_cast<double>(gradient[starts_[p] + k]), exponent);
-      if (!std::isfinite(u[k])) throw GradientError(op_, "a derivative of the state is not finite");
+  void read(std::size_t p, const Numbers<T>& gradient, std::int64_t exponent, double* u) const {
+    const Part& part = parts_[p];
+    for (std::size_t k = 0; k < part.width; ++k) {
+      double& to = u[part.place + k];
+      to = detail::times_power(static_cast<double>(gradient[part.start + k]), exponent);
+      if (!std::isfinite(to)) throw GradientError(op_, "a derivative of the state is not finite");
     }
   }
 
  private:
+  struct Part {
+    std::size_t place;  // among the numbers of the state
+    std::size_t start;  // of the sequence in the part
+    std::size_t width;
+    std::size_t elements;
+  };
+
   const char* op_;
-  std::vector<std::uint32_t> entries_;
-  std::vector<std::size_t> starts_;  // of the sequence
-  std::vector<std::size_t> widths_;
-  std::vector<std::size_t> elements_;
+  std::vector<Part> parts_;
   std::size_t size_ = 0;
 };
 
-template <class T>
-TapeState<T>& check_states(const char* op, const StateAt<T>& a, const StateAt<T>& b) {
-  TapeState<T>* tape = nullptr;
-  for (const StateAt<T>* state : {&a, &b})
-    for (const Variable<T>& part : state->parts) {
-      TapeState<T>& own = part.state(op);
-      if (tape && tape != &own) own.throw_foreign(op);
-      tape = &own;
-    }
-  if (!tape) throw ArgumentError(op, "a state has no parts");
-  return *tape;
-}
-
-/// The way from one state to the next, backwards.
+/// The way from one state to a later value, backwards. The parts of a state count as independent
+/// of each other.
 template <class T>
 class StateLink {
  public:
-  StateLink(const char* op, const StateAt<T>& to, const StateAt<T>& from, std::size_t sequence)
-      : to_(op, to, sequence),
-        from_(op, from, sequence),
-        sweep_(check_states(op, to, from), op, from_.entries(), AtTarget::stop) {}
-
-  [[nodiscard]] std::size_t rows() const { return to_.size(); }
-  [[nodiscard]] std::size_t columns() const { return from_.size(); }
+  StateLink(const std::shared_ptr<const LiveGraph<T>>& live, const StatePositions& to,
+            const StatePositions& from, StateLayout<T> to_layout, StateLayout<T> from_layout)
+      : record_(live, from.parts, to.parts),
+        to_(std::move(to_layout)),
+        from_(std::move(from_layout)),
+        part_at_(record_.size()) {
+    for (const std::uint32_t node : record_.sources())
+      part_at_[node] = static_cast<std::size_t>(
+          std::ranges::find(from.parts, record_.position(node)) - from.parts.begin());
+    for (const detail::StudyEdge& edge : record_.edges())
+      kept_.push_back(!record_.is_source(edge.to));
+  }
 
   /// Jᵀ u.
-  [[nodiscard]] std::vector<double> back(std::span<const double> u) {
-    std::vector<double> result(columns());
+  [[nodiscard]] std::vector<double> back(std::span<const double> u) const {
+    std::vector<double> result(from_.size());
     pull(to_.seeds(u), result.data());
     return result;
   }
 
-  /// The gradients by the state `from` of whatever `seeds` says.
-  void pull(const std::vector<SweepSeed<T>>& seeds, double* result) {
-    sweep_.run(seeds, [&](std::size_t p, std::span<const T> gradient, std::int64_t exponent) {
-      from_.read(p, gradient, exponent, result);
-    });
+  /// The gradient of a scalar that `to` is.
+  [[nodiscard]] std::vector<double> back_from_scalar() const {
+    std::vector<double> result(from_.size());
+    pull({{T{1}}}, result.data());
+    return result;
   }
 
-  [[nodiscard]] Array<double> jacobian() {
-    Array<double> j = Array<double>::from_shape({rows(), columns()});
+  [[nodiscard]] Array<double> jacobian() const {
+    Array<double> j = Array<double>::from_shape({to_.size(), from_.size()});
     j.fill(0);
-    std::vector<double> one(rows());
-    for (std::size_t i = 0; i < rows(); ++i) {
+    std::vector<double> one(to_.size());
+    for (std::size_t i = 0; i < to_.size(); ++i) {
       one[i] = 1;
-      pull(to_.seeds(one), j.data() + i * columns());
+      pull(to_.seeds(one), j.data() + i * from_.size());
       one[i] = 0;
     }
     return j;
   }
 
  private:
+  /// What arrives at `from` when the parts of `to` have these gradients.
+  void pull(const std::vector<Numbers<T>>& seeds, double* result) const {
+    ReverseSweep<T> sweep(record_, kept_, {.hooks = true, .rescales = true});
+    for (std::size_t p = 0; p < seeds.size(); ++p)
+      if (const std::uint32_t sink = record_.sinks()[p]; sink != detail::none)
+        sweep.seed(sink, seeds[p]);
+    sweep.run([&](std::uint32_t node, const Numbers<T>& gradient) {
+      if (record_.is_source(node)) from_.read(part_at_[node], gradient, sweep.exponent(), result);
+    });
+  }
+
+  Record<T> record_;
   StateLayout<T> to_;
   StateLayout<T> from_;
-  Sweep<T> sweep_;
+  std::vector<std::size_t> part_at_;  // by node of a source
+  std::vector<bool> kept_;
+};
+
+/// States as positions in a graph of all of them.
+template <class T>
+class StateGraph {
+ public:
+  /// With the value that `loss` is, if it is given.
+  StateGraph(const char* op, const std::vector<StateAt<T>>& states, std::size_t sequence,
+             const std::optional<Variable<T>>& loss = {}) {
+    std::vector<Variable<T>> parts;
+    for (const StateAt<T>& state : states) {
+      layouts_.emplace_back(op, state, sequence);
+      parts.insert(parts.end(), state.parts.begin(), state.parts.end());
+    }
+    if (loss) parts.push_back(*loss);
+    std::vector<Variable<T>> from;
+    std::ranges::copy_if(parts, std::back_inserter(from), &Variable<T>::requires_grad);
+    live_ = std::make_shared<const LiveGraph<T>>(op, from, parts);
+    for (const StateAt<T>& state : states) positions_.push_back(at(op, state));
+    if (loss) loss_ = at(op, {0, {*loss}});
+  }
+
+  [[nodiscard]] const Graph& graph() const { return live_->graph(); }
+  [[nodiscard]] const std::vector<StatePositions>& positions() const { return positions_; }
+  [[nodiscard]] const StateLayout<T>& layout(std::size_t i) const { return layouts_[i]; }
+  [[nodiscard]] StateLink<T> link(std::size_t to, std::size_t from) const {
+    return {live_, positions_[to], positions_[from], layouts_[to], layouts_[from]};
+  }
+  [[nodiscard]] StateLink<T> link_of_loss() const {
+    return {live_, loss_, positions_.back(), layouts_.back(), layouts_.back()};
+  }
+
+ private:
+  [[nodiscard]] StatePositions at(const char* op, const StateAt<T>& state) const {
+    StatePositions positions{state.time, {}};
+    for (const Variable<T>& part : state.parts)
+      positions.parts.push_back(live_->find(op, part).value());
+    return positions;
+  }
+
+  std::shared_ptr<const LiveGraph<T>> live_;
+  std::vector<StateLayout<T>> layouts_;
+  std::vector<StatePositions> positions_;
+  StatePositions loss_;
 };
 
 double norm_of(const std::vector<double>& x) {
@@ -170,8 +220,12 @@ class SpectrumBuilder {
     if (states_.size() < 2)
       throw ArgumentError(op, "a step leads from one state to another: there must be two, not " +
                                   std::to_string(states_.size()));
+    if (options_.loss && options_.loss->size() != 1)
+      throw GradientError(
+          op, "the loss has shape " + options_.loss->shape().str() + ": it must be a scalar");
+    graph_.emplace(op, states_, options_.sequence, options_.loss);
     spectrum_.steps.resize(states_.size() - 1);
-    spectrum_.size = StateLayout<T>(op, states_[0], options_.sequence).size();
+    spectrum_.size = graph_->layout(0).size();
     check_sizes();
     check_complete();
     follow_gradient();
@@ -184,7 +238,7 @@ class SpectrumBuilder {
 
   void check_sizes() const {
     for (std::size_t i = 1; i < states_.size(); ++i) {
-      const std::size_t size = StateLayout<T>(op, states_[i], options_.sequence).size();
+      const std::size_t size = graph_->layout(i).size();
       if (size != spectrum_.size)
         throw ShapeError(op, "the states of steps " + std::to_string(states_[i - 1].time) +
                                  " and " + std::to_string(states_[i].time) + " have " +
@@ -196,24 +250,24 @@ class SpectrumBuilder {
   /// Throws unless the Jacobian over several steps is the product of theirs: a state that lacks
   /// something of what is carried has other exponents than the model.
   void check_complete() {
-    TapeState<T>& tape = check_states(op, states_.back(), states_.front());
+    const Graph& graph = graph_->graph();
     const auto refuse = [&](const detail::StateGap& gap) {
       if (!is_open(gap)) return;
       const auto step = [](std::int64_t time) { return "step " + std::to_string(time); };
       throw ArgumentError(
-          op, "the state is not complete: '" + tape.display_name(gap.value) + "' of " +
+          op, "the state is not complete: '" + detail::name_of(graph[gap.value]) + "' of " +
                   step(gap.value_time) + " goes on to " + step(states_[gap.to].time) +
                   " beside the state of " + step(states_[gap.from + 1].time) +
                   ", so the product of the steps' Jacobians is not that of all of them; a state "
                   "holds all that is carried on");
     };
-    detail::for_each_gap<T>(tape, states_, refuse);
+    detail::for_each_gap(graph, graph_->positions(), refuse);
   }
 
   /// Whether what goes around a state matters: compares the product with the direct Jacobian.
   bool is_open(const detail::StateGap& gap) {
     const auto link = [&](std::size_t to, std::size_t from) {
-      return StateLink<T>(op, states_[to], states_[from], options_.sequence).jacobian();
+      return graph_->link(to, from).jacobian();
     };
     const Array<double> direct = link(gap.to, gap.from);
     Array<double> product = link(gap.from + 1, gap.from);
@@ -231,19 +285,7 @@ class SpectrumBuilder {
   std::vector<double> first_gradient() {
     std::vector<double> u(spectrum_.size, 1);
     if (options_.loss) {
-      if (options_.loss->size() != 1)
-        throw GradientError(
-            op, "the loss has shape " + options_.loss->shape().str() + ": it must be a scalar");
-      const StateAt<T> loss{0, {*options_.loss}};
-      check_states(op, loss, states_.back());
-      const StateLayout<T> at(op, states_.back(), options_.sequence);
-      Sweep<T> sweep(options_.loss->state(op), op, at.entries(), AtTarget::stop);
-      std::ranges::fill(u, 0);
-      const SweepSeed<T> seed{options_.loss->index(), {}};
-      sweep.run(std::span(&seed, 1),
-                [&](std::size_t p, std::span<const T> gradient, std::int64_t exponent) {
-                  at.read(p, gradient, exponent, u.data());
-                });
+      u = graph_->link_of_loss().back_from_scalar();
       if (norm_of(u) == 0) throw GradientError(op, "the loss does not depend on the last state");
     }
     scale_to_one(u);
@@ -255,7 +297,7 @@ class SpectrumBuilder {
     std::vector<double> u = first_gradient();
     double growth = 0;
     for (std::size_t i = states_.size() - 1; i > 0; --i) {
-      u = StateLink<T>(op, states_[i], states_[i - 1], options_.sequence).back(u);
+      u = graph_->link(i, i - 1).back(u);
       spectrum_.steps[i - 1].norm_ratio = norm_of(u);
       growth += std::log(norm_of(u));
       scale_to_one(u);
@@ -267,8 +309,7 @@ class SpectrumBuilder {
     const std::size_t n = spectrum_.size;
     detail::LongProduct product(n);
     for (std::size_t i = 1; i < states_.size(); ++i) {
-      StateLink<T> link(op, states_[i], states_[i - 1], options_.sequence);
-      Array<double> j = link.jacobian();
+      Array<double> j = graph_->link(i, i - 1).jacobian();
       product.multiply(j);
       describe(spectrum_.steps[i - 1], states_[i].time, std::move(j));
     }
@@ -286,6 +327,7 @@ class SpectrumBuilder {
 
   const std::vector<StateAt<T>>& states_;
   const StateSpectrumOptions<T>& options_;
+  std::optional<StateGraph<T>> graph_;
   StateSpectrum spectrum_;
 };
 
@@ -293,7 +335,7 @@ class SpectrumBuilder {
 
 template <class T>
 Array<double> state_jacobian(const StateAt<T>& to, const StateAt<T>& from, std::size_t sequence) {
-  return StateLink<T>("state_jacobian", to, from, sequence).jacobian();
+  return StateGraph<T>("state_jacobian", {to, from}, sequence).link(0, 1).jacobian();
 }
 
 template <class T>
@@ -340,13 +382,6 @@ std::string StateSpectrum::verdict() const {
   return line + " (rate " + number(realised) + " per step, " + exponent;
 }
 
-template Array<double> state_jacobian(const StateAt<float>&, const StateAt<float>&, std::size_t);
-template Array<double> state_jacobian(const StateAt<double>&, const StateAt<double>&, std::size_t);
-template double step_bound(const Array<float>&, double);
-template double step_bound(const Array<double>&, double);
-template StateSpectrum state_spectrum(const std::vector<StateAt<float>>&,
-                                      const StateSpectrumOptions<float>&);
-template StateSpectrum state_spectrum(const std::vector<StateAt<double>>&,
-                                      const StateSpectrumOptions<double>&);
+TAPESTRY_INSTANTIATE(state_jacobian, step_bound, state_spectrum)
 
 }  // namespace tapestry

@@ -160,7 +160,7 @@ class BestFirst {
   };
 
   void push(std::uint32_t place, std::uint32_t edge, std::uint32_t after, Numbers<T> cotangent) {
-    const double size = norm(cotangent);
+    const double size = detail::norm(cotangent);
     check_finite(*set_, place, size);
     const double bound = size * bounds_.by_node[place];
     if (!(bound > 0)) return;
@@ -216,13 +216,6 @@ std::vector<Path<T>> strongest_array_paths(const std::shared_ptr<const PathSet<T
   return BestFirst<T>(set).run(k, stopped);
 }
 
-template std::vector<Path<float>> strongest_scalar_paths(
-    const std::shared_ptr<const PathSet<float>>&, std::size_t, int);
-template std::vector<Path<double>> strongest_scalar_paths(
-    const std::shared_ptr<const PathSet<double>>&, std::size_t, int);
-template std::vector<Path<float>> strongest_array_paths(
-    const std::shared_ptr<const PathSet<float>>&, std::size_t, std::string&);
-template std::vector<Path<double>> strongest_array_paths(
-    const std::shared_ptr<const PathSet<double>>&, std::size_t, std::string&);
+TAPESTRY_INSTANTIATE(strongest_scalar_paths, strongest_array_paths)
 
 }  // namespace tapestry::detail

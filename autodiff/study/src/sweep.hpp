@@ -1,99 +1,103 @@
 // SPDX-License-Identifier: MIT
-// Backward passes that are read on the way, value by value, instead of at the end.
+// The reverse sweep over a record, which all studies of gradients are made of.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <functional>
-#include <limits>
-#include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
-#include "tape/backward.hpp"
-#include "tape/captured.hpp"
-#include "tapestry/autodiff/detail/state.hpp"
+#include "record.hpp"
 
 namespace tapestry::detail {
 
-/// What a sweep starts from: the gradient at `entry` is `seed`, row-major, or 1 when it is empty.
-template <class T>
-struct SweepSeed {
-  std::uint32_t entry = 0;
-  std::vector<T> seed;
+/// x * 2^exponent.
+double times_power(double x, std::int64_t exponent);
+
+/// What a sweep does besides.
+struct SweepOptions {
+  bool hooks = false;        ///< those on gradients of results take part, as in a backward pass
+  bool rescales = false;     ///< see `ReverseSweep::exponent`
+  bool skips_zeros = false;  ///< what is zero goes no further: where partial derivatives are finite
 };
 
-/// x * 2^exponent.
-inline double times_power(double x, std::int64_t exponent) {
-  constexpr std::int64_t beyond = 5'000;  // all numbers are 0 or infinite there
-  return std::ldexp(x, static_cast<int>(std::clamp(exponent, -beyond, beyond)));
-}
-
-/// What happens at a target once its gradient has been read.
-enum class AtTarget : std::uint8_t { go_on, stop };
-
-/// Passes over one tape that end in the same `targets`, leaves or results. While it lives, the
-/// tape's own gradients are put aside; afterwards the tape is as it was.
-///
-/// Gradients far from the loss may be too small, or too large, for T: where that shows at a target,
-/// all gradients on the way are multiplied by a power of two, and the ones read from then on come
-/// with its exponent.
+/// Cotangents of the nodes of a record, from its end to its beginning, along some of its edges.
 template <class T>
-class Sweep final : private PassObserver {
+class ReverseSweep {
  public:
-  /// gradient by target `number` = `gradient` (as large as the target) * 2^exponent.
-  using Read =
-      std::function<void(std::size_t number, std::span<const T> gradient, std::int64_t exponent)>;
+  /// `kept` holds a flag for each edge.
+  ReverseSweep(const Record<T>& record, const std::vector<bool>& kept, SweepOptions options = {})
+      : record_(record), kept_(kept), options_(options), cotangents_(record.size()) {
+    options_.hooks = options_.hooks && record.live().has_hooks();
+  }
 
-  Sweep(TapeState<T>& state, std::string_view op, std::vector<std::uint32_t> targets,
-        AtTarget at_target = AtTarget::go_on);
-  Sweep(const Sweep&) = delete;
-  Sweep& operator=(const Sweep&) = delete;
-  ~Sweep() override { drop_gradients(); }
+  /// Where a sweep starts: adds to the cotangent of a node.
+  void seed(std::uint32_t node, Numbers<T> cotangent) {
+    accumulate(cotangents_[node], std::move(cotangent));
+  }
 
-  /// Calls `read` for each target that gradients reach, once, in the order in which they are
-  /// complete: from the end of the tape. Ends after the target that is last in that order among
-  /// those numbered true in `wanted`, if that is given. Throws what a backward pass throws.
-  void run(std::span<const SweepSeed<T>> seeds, const Read& read,
-           const std::vector<bool>& wanted = {});
+  /// Runs down to node `last`. `arrive(node, cotangent)` is called when the cotangent of a node is
+  /// complete, then `visit(edge, contribution)` for what flows on along each edge: it may change
+  /// that.
+  template <class Arrive, class Visit>
+  void run(const Arrive& arrive, const Visit& visit, std::uint32_t last = 0) {
+    for (auto node = static_cast<std::uint32_t>(record_.size()); node-- > last;) {
+      if (cotangents_[node].empty()) continue;
+      Numbers<T> y = std::exchange(cotangents_[node], {});
+      if (options_.hooks && !record_.at(node).op.empty())
+        y = record_.live().hooked(record_.position(node), std::move(y));
+      if (options_.skips_zeros && std::ranges::all_of(y, [](T x) { return x == 0; })) continue;
+      if (options_.rescales) watch_scale(y);
+      arrive(node, std::as_const(y));
+      edges_.clear();
+      for (const std::uint32_t edge : record_.in(node))
+        if (kept_[edge]) edges_.push_back(edge);
+      results_.resize(edges_.size());
+      for (Numbers<T>& result : results_) reuse_memory(result);
+      record_.vjp(edges_, y, results_);
+      for (std::size_t k = 0; k < edges_.size(); ++k) {
+        visit(edges_[k], results_[k]);
+        accumulate(cotangents_[record_.edges()[edges_[k]].from], std::move(results_[k]));
+      }
+      spare_.push_back(std::move(y));
+    }
+  }
+  template <class Arrive>
+  void run(const Arrive& arrive, std::uint32_t last = 0) {
+    run(
+        arrive, [](std::uint32_t, const Numbers<T>&) {}, last);
+  }
 
-  /// Whether gradients flow from `entry` to one of the targets.
-  [[nodiscard]] bool reaches(std::uint32_t entry) const { return reached_[entry]; }
+  /// Gradients far from the loss may be too small, or too large, for T. A sweep that rescales
+  /// multiplies all cotangents on their way by a power of two where that shows: those that arrive
+  /// are then to be multiplied by 2^exponent.
+  [[nodiscard]] std::int64_t exponent() const { return exponent_; }
 
  private:
-  /// A target is complete before the node that computes it runs, a leaf after the first node that
-  /// uses it has.
-  struct Event {
-    std::uint32_t node;
-    bool after;
-    std::uint32_t number;
-  };
+  void reuse_memory(Numbers<T>& numbers) {
+    if (numbers.capacity() > 0 || spare_.empty()) return;
+    numbers = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  void watch_scale(Numbers<T>& y);
+  void rescale(Numbers<T>& y);
 
-  void before_node(std::uint32_t node) override;
-  void after_node(std::uint32_t node) override;
-  void handle(const Event& event);
-  void watch_scale(const T* gradient, std::size_t size);
-  void rescale();
-  void drop_gradients();
-
-  TapeState<T>& state_;
-  std::string op_;
-  std::vector<std::uint32_t> targets_;
-  AtTarget at_target_;
-  std::vector<Variable<T>> handles_;
-  Captured<T> captured_;
-  std::vector<bool> reached_;
-  std::vector<Event> events_;  // in the order of a pass
-  std::uint32_t low_ = none;   // all gradients of a pass are of entries from here ...
-  std::uint32_t high_ = 0;     // ... to before here
-  std::size_t next_ = 0;
-  const Read* read_ = nullptr;
+  const Record<T>& record_;
+  const std::vector<bool>& kept_;
+  SweepOptions options_;
+  std::vector<Numbers<T>> cotangents_;
+  std::vector<std::uint32_t> edges_;
+  std::vector<Numbers<T>> results_;
+  std::vector<Numbers<T>> spare_;  // memory of cotangents that are done with
   std::int64_t exponent_ = 0;
-  double quiet_ = 0;  // do not look again before a gradient is smaller than this
+  double quiet_ = std::numeric_limits<double>::infinity();  // look again below this
 };
 
-extern template class Sweep<float>;
-extern template class Sweep<double>;
+/// The gradient with respect to the sources, from all paths along the kept edges to the sink: one
+/// array's elements, since all sources are uses of one value.
+template <class T>
+Numbers<T> gradient_of(const Record<T>& record, const std::vector<bool>& kept,
+                       const Numbers<T>& seed);
+
+TAPESTRY_EXTERN_TYPES(class ReverseSweep)
 
 }  // namespace tapestry::detail

@@ -18,16 +18,17 @@
 namespace tapestry {
 namespace {
 
-using detail::ParameterUse;
-using detail::ParameterUses;
-using detail::SweepSeed;
-using detail::TapeState;
+using detail::Numbers;
+using detail::ReverseSweep;
+using detail::Use;
+using detail::Uses;
+
+constexpr detail::SweepOptions as_backward{.hooks = true, .rescales = true};
 
 template <class T>
-SweepSeed<T> seed_of(const LossTerm<T>& term, double weight) {
-  SweepSeed<T> seed{term.loss.index(), term.seed};
-  if (seed.seed.empty()) seed.seed = {T{1}};
-  for (T& x : seed.seed) x = static_cast<T>(x * weight);
+Numbers<T> seed_of(const LossTerm<T>& term, double weight) {
+  Numbers<T> seed = term.seed.empty() ? Numbers<T>{T{1}} : term.seed;
+  for (T& x : seed) x = static_cast<T>(x * weight);
   return seed;
 }
 
@@ -56,18 +57,20 @@ double norm_of(std::span<const double> x) {
   return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0));
 }
 
-/// The gradients of the objective by the uses of each time.
+/// The gradients of the objective with respect to the uses of each time.
 template <class T>
-std::vector<Scaled> column_gradients(TapeState<T>& state, std::string_view op,
-                                     const LossTerms<T>& terms, const ParameterUses& uses) {
-  std::vector<std::uint32_t> leaves;
-  for (const ParameterUse& use : uses.uses) leaves.push_back(use.leaf);
-  std::vector<SweepSeed<T>> seeds;
-  for (const LossTerm<T>& term : terms) seeds.push_back(seed_of(term, term.weight));
+std::vector<Scaled> column_gradients(const LossTerms<T>& terms, const Uses<T>& uses) {
   std::vector<Scaled> columns(uses.times.size());
-  detail::Sweep<T> sweep(state, op, leaves);
-  sweep.run(seeds, [&](std::size_t number, std::span<const T> gradient, std::int64_t exponent) {
-    columns[uses.uses[number].column].add(gradient, exponent);
+  std::vector<std::size_t> column_of(uses.record.size());
+  for (const Use& use : uses.all) column_of[use.node] = use.column;
+  const std::vector<bool> kept = uses.record.everything();
+  ReverseSweep<T> sweep(uses.record, kept, as_backward);
+  for (std::size_t k = 0; k < terms.size(); ++k)
+    if (const std::uint32_t sink = uses.record.sinks()[k]; sink != detail::none)
+      sweep.seed(sink, seed_of(terms[k], terms[k].weight));
+  sweep.run([&](std::uint32_t node, const Numbers<T>& gradient) {
+    if (uses.record.is_source(node))
+      columns[column_of[node]].add(std::span<const T>(gradient), sweep.exponent());
   });
   for (Scaled& column : columns) column.scale_back();
   return columns;
@@ -76,14 +79,14 @@ std::vector<Scaled> column_gradients(TapeState<T>& state, std::string_view op,
 template <class T>
 class TableBuilder {
  public:
-  TableBuilder(const LossTerms<T>& terms, const Parameter<T>& parameter,
+  TableBuilder(const LossTerms<T>& terms, const Source<T>& source,
                const TimeTableOptions<T>& options)
       : terms_(terms),
-        parameter_(parameter),
         options_(options),
-        state_(detail::check_terms(op, terms)),
-        uses_(detail::find_uses(state_, op, parameter)),
-        size_(parameter.size()) {}
+        uses_(detail::find_uses(op, terms, source)),
+        name_(detail::name_of(source)),
+        shape_(detail::shape_of(source)),
+        size_(shape_.size()) {}
 
   TimeTable build() {
     table_.use_times = uses_.times;
@@ -102,6 +105,7 @@ class TableBuilder {
 
  private:
   static constexpr const char* op = "time_table";
+  static constexpr std::size_t no_use = std::numeric_limits<std::size_t>::max();
 
   /// What is known of a use before the sweeps.
   struct Factors {
@@ -112,13 +116,13 @@ class TableBuilder {
   /// One backward pass gives the gradient, and what each time contributes to it.
   void add_margins() {
     gradient_.assign(size_, 0);
-    for (const Scaled& column : column_gradients(state_, op, terms_, uses_)) {
+    for (const Scaled& column : column_gradients(terms_, uses_)) {
       table_.use_norms.push_back(norm_of(column.values));
       for (std::size_t k = 0; k < column.values.size(); ++k) gradient_[k] += column.values[k];
     }
     table_.gradient_norm = norm_of(gradient_);
     if (!std::isfinite(table_.gradient_norm))
-      throw GradientError(op, "the gradient of '" + parameter_.name() + "' is not finite");
+      throw GradientError(op, "the gradient of '" + name_ + "' is not finite");
   }
 
   /// The direction as a unit vector, which is in the range of T however small it is.
@@ -126,10 +130,9 @@ class TableBuilder {
     std::vector<double> direction = gradient_;
     if (options_.direction) {
       const Array<T>& given = *options_.direction;
-      if (!(Shape(given.shape()) == parameter_.shape()))
+      if (!(Shape(given.shape()) == shape_))
         throw ShapeError(op, "the direction " + Shape(given.shape()).str() +
-                                 " must be shaped like '" + parameter_.name() + "' " +
-                                 parameter_.shape().str());
+                                 " must be shaped like '" + name_ + "' " + shape_.str());
       direction.assign(given.begin(), given.end());
     }
     const double length = norm_of(direction);
@@ -141,14 +144,19 @@ class TableBuilder {
   }
 
   void prepare_factors() {
-    factors_.resize(uses_.uses.size());
-    for (std::size_t u = 0; u < uses_.uses.size(); ++u)
-      if (uses_.uses[u].factored) prepare(uses_.uses[u], factors_[u]);
+    factors_.resize(uses_.all.size());
+    for (std::size_t u = 0; u < uses_.all.size(); ++u)
+      if (uses_.all[u].factored) prepare(uses_.all[u], factors_[u]);
   }
 
-  void prepare(const ParameterUse& use, Factors& factors) const {
-    const T* x = state_.entries[use.other].data;
-    const std::size_t p = parameter_.shape()[0], q = parameter_.shape()[1];
+  /// The other operand of a product.
+  [[nodiscard]] const T* other_of(const Use& use) const {
+    return uses_.record.live().value(op, use.other).data();
+  }
+
+  void prepare(const Use& use, Factors& factors) const {
+    const T* x = other_of(use);
+    const std::size_t p = shape_[0], q = shape_[1];
     const std::size_t width = use.gradient_left ? q : p;
     factors.with_direction.resize(use.rows * (use.gradient_left ? p : q));
     detail::gemm(false, use.gradient_left, use.rows, use.gradient_left ? p : q, width, x,
@@ -175,35 +183,40 @@ class TableBuilder {
   }
 
   void sweep_rows() {
-    std::vector<std::uint32_t> targets;
-    for (const ParameterUse& use : uses_.uses) targets.push_back(use.target);
-    bands_.emplace(table_, size_, options_.windows, options_.bias_memory, options_.max_lag);
-    detail::Sweep<T> sweep(state_, op, targets);
-    for (row_ = 0; row_ < terms_.size(); ++row_) {
-      if (!sweep.reaches(terms_[row_].loss.index())) continue;
-      const std::vector<bool> wanted = within_reach();
-      if (!wanted.empty() && std::ranges::find(wanted, true) == wanted.end()) continue;
-      sums_.assign(uses_.times.size(), {});
-      const SweepSeed<T> seed = seed_of(terms_[row_], 1);
-      const auto read = [this](std::size_t u, std::span<const T> gradient, std::int64_t exponent) {
-        if (bands_->reaches(lag(uses_.uses[u].column))) add(u, gradient, exponent);
-      };
-      sweep.run(std::span(&seed, 1), read, wanted);
-      for (std::size_t c = 0; c < sums_.size(); ++c)
-        if (!sums_[c].values.empty()) add_cell(c, std::exchange(sums_[c], {}));
+    std::vector<bool> kept = uses_.record.everything();
+    use_at_.assign(uses_.record.size(), no_use);
+    for (std::size_t u = 0; u < uses_.all.size(); ++u) {
+      const Use& use = uses_.all[u];
+      use_at_[use.target] = u;
+      for (const std::uint32_t edge : uses_.record.out(use.node)) kept[edge] = !use.factored;
     }
+    bands_.emplace(table_, size_, options_.windows, options_.bias_memory, options_.max_lag);
+    for (row_ = 0; row_ < terms_.size(); ++row_) sweep_row(kept);
+  }
+
+  void sweep_row(const std::vector<bool>& kept) {
+    std::uint32_t last = detail::none;  // the first node that has to be reached
+    for (const Use& use : uses_.all)
+      if (bands_->reaches(lag(use.column))) last = std::min(last, use.target);
+    const std::uint32_t sink = uses_.record.sinks()[row_];
+    if (sink == detail::none || last == detail::none) return;
+    sums_.assign(uses_.times.size(), {});
+    // The gradient is finite, and so are the partial derivatives.
+    ReverseSweep<T> sweep(uses_.record, kept,
+                          {.hooks = true, .rescales = true, .skips_zeros = true});
+    sweep.seed(sink, seed_of(terms_[row_], 1));
+    const auto arrive = [&](std::uint32_t node, const Numbers<T>& gradient) {
+      const std::size_t u = use_at_[node];
+      if (u != no_use && bands_->reaches(lag(uses_.all[u].column)))
+        add(u, gradient, sweep.exponent());
+    };
+    sweep.run(arrive, last);
+    for (std::size_t c = 0; c < sums_.size(); ++c)
+      if (!sums_[c].values.empty()) add_cell(c, std::exchange(sums_[c], {}));
   }
 
   [[nodiscard]] bool limited() const {
     return options_.max_lag != std::numeric_limits<std::int64_t>::max();
-  }
-
-  /// Flags of the uses that the row has to be followed to; empty for all.
-  [[nodiscard]] std::vector<bool> within_reach() const {
-    std::vector<bool> wanted;
-    if (limited())
-      for (const ParameterUse& use : uses_.uses) wanted.push_back(bands_->reaches(lag(use.column)));
-    return wanted;
   }
 
   [[nodiscard]] std::optional<std::int64_t> lag(std::size_t column) const {
@@ -212,7 +225,7 @@ class TableBuilder {
   }
 
   void add(std::size_t u, std::span<const T> gradient, std::int64_t exponent) {
-    const ParameterUse& use = uses_.uses[u];
+    const Use& use = uses_.all[u];
     if (uses_.counts[use.column] > 1)
       sums_[use.column].add(gradient, exponent);
     else if (use.factored)
@@ -222,7 +235,7 @@ class TableBuilder {
   }
 
   /// A cell whose gradient is of rank `use.rows` or less.
-  void add_product(const ParameterUse& use, const Factors& factors, std::span<const T> gradient,
+  void add_product(const Use& use, const Factors& factors, std::span<const T> gradient,
                    std::int64_t exponent) {
     const double along =
         std::inner_product(gradient.begin(), gradient.end(), factors.with_direction.begin(), 0.0);
@@ -231,8 +244,7 @@ class TableBuilder {
         std::inner_product(own.begin(), own.end(), factors.gram.begin(), 0.0);  // ||G||²
     set_cell(use.column, along, std::sqrt(std::max(square, 0.0)), exponent);
     const auto factor = static_cast<T>(detail::times_power(terms_[row_].weight, exponent));
-    bands_->add(lag(use.column), factor, gradient, {state_.entries[use.other].data, use.rows},
-                use.gradient_left);
+    bands_->add(lag(use.column), factor, gradient, {other_of(use), use.rows}, use.gradient_left);
   }
 
   void add_gradient(std::size_t column, std::span<const T> gradient, std::int64_t exponent) {
@@ -259,16 +271,17 @@ class TableBuilder {
   }
 
   const LossTerms<T>& terms_;
-  const Parameter<T>& parameter_;
   const TimeTableOptions<T>& options_;
-  TapeState<T>& state_;
-  ParameterUses uses_;
+  Uses<T> uses_;
+  std::string name_;
+  Shape shape_;
   std::size_t size_;
   TimeTable table_;
   std::vector<double> gradient_;
   std::vector<T> direction_;
   double to_share_ = 0;
-  std::vector<Factors> factors_;  // of each use
+  std::vector<Factors> factors_;     // of each use
+  std::vector<std::size_t> use_at_;  // by node
   std::optional<detail::LagBands<T>> bands_;
   std::size_t row_ = 0;
   std::vector<Scaled> sums_;  // of this row, for times with several uses
@@ -277,36 +290,26 @@ class TableBuilder {
 }  // namespace
 
 template <class T>
-TimeTable time_table(const LossTerms<T>& terms, const Parameter<T>& parameter,
+TimeTable time_table(const LossTerms<T>& terms, const Source<std::type_identity_t<T>>& source,
                      const TimeTableOptions<std::type_identity_t<T>>& options) {
-  return TableBuilder<T>(terms, parameter, options).build();
+  return TableBuilder<T>(terms, source, options).build();
 }
 
 template <class T>
 std::vector<StepGradient<T>> step_gradients(const LossTerms<T>& terms,
-                                            const Parameter<T>& parameter) {
-  const char* op = "step_gradients";
-  TapeState<T>& state = detail::check_terms(op, terms);
-  const ParameterUses uses = detail::find_uses(state, op, parameter);
-  const std::vector<Scaled> columns = column_gradients(state, op, terms, uses);
+                                            const Source<std::type_identity_t<T>>& source) {
+  const Uses<T> uses = detail::find_uses("step_gradients", terms, source);
+  const std::vector<Scaled> columns = column_gradients(terms, uses);
   std::vector<StepGradient<T>> gradients;
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    Array<T> gradient = Array<T>::from_shape(parameter.value().shape());
-    gradient.fill(T{0});
-    for (std::size_t k = 0; k < columns[c].values.size(); ++k)
-      gradient.data()[k] = static_cast<T>(columns[c].values[k]);
-    gradients.push_back({uses.times[c], std::move(gradient)});
+    const Numbers<T> gradient(columns[c].values.begin(), columns[c].values.end());
+    gradients.push_back({uses.times[c], detail::to_array(gradient, detail::shape_of(source))});
   }
   return gradients;
 }
 
-template TimeTable time_table(const LossTerms<float>&, const Parameter<float>&,
-                              const TimeTableOptions<float>&);
-template TimeTable time_table(const LossTerms<double>&, const Parameter<double>&,
-                              const TimeTableOptions<double>&);
-template std::vector<StepGradient<float>> step_gradients(const LossTerms<float>&,
-                                                         const Parameter<float>&);
-template std::vector<StepGradient<double>> step_gradients(const LossTerms<double>&,
-                                                          const Parameter<double>&);
+TAPESTRY_INSTANTIATE(time_table)
+TAPESTRY_INSTANTIATE_AS((std::vector<StepGradient<T>>(const LossTerms<T>&, const Source<T>&)),
+                        step_gradients)
 
 }  // namespace tapestry

@@ -3,17 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <ostream>
 #include <type_traits>
 
 #include "larger.hpp"
 #include "path_set.hpp"
-#include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
-#include "tapestry/autodiff/gradient.hpp"
 #include "tapestry/autodiff/number_text.hpp"
 #include "tapestry/autodiff/random.hpp"
-#include "tapestry/autodiff/tape.hpp"
 #include "tapestry/study/crossings.hpp"
 #include "tapestry/study/flow.hpp"
 #include "text.hpp"
@@ -23,6 +21,7 @@ namespace {
 
 using detail::larger;
 using detail::Numbers;
+using detail::numbers_of;
 using detail::Record;
 
 /// The largest difference, relative to the largest number of either side; NaN where it cannot be
@@ -41,23 +40,15 @@ double relative(const Numbers<T>& a, const Numbers<T>& b) {
 }
 
 template <class T>
-Numbers<T> numbers_of(const Array<T>& array) {
-  return {array.data(), array.data() + array.size()};
-}
-
-template <class T>
 class Verifier {
  public:
-  Verifier(std::span<const Variable<T>> from, const Variable<T>& to, Paths<T> paths,
-           GradientFlow<T> flow, const VerifyOptions& options)
+  Verifier(const Source<T>& from, const Variable<T>& to, Paths<T> paths, GradientFlow<T> flow,
+           const VerifyOptions& options)
       : options_(options),
-        from_(from),
-        to_(to),
         record_("verify", from, to),
         paths_(std::move(paths)),
         flow_(std::move(flow)),
-        all_(record_.edges().size(), true),
-        gradient_(gradient_of(record_, all_, {T{1}})) {
+        gradient_(gradient_of(record_, record_.everything(), {T{1}})) {
     if (!(options_.tolerance > 0)) options_.tolerance = std::is_same_v<T, float> ? 1e-3 : 1e-9;
   }
 
@@ -83,17 +74,11 @@ class Verifier {
 
   void check_backward() {
     const std::string name = "the sweep over all paths is the gradient";
-    detail::TapeState<T>& tape = to_.state("verify");
-    if (!tape.hooks.empty()) return leave_out(name, "hooks may replace gradients in backward");
-    const detail::Position before = tape.position();
-    const Switched keep_values(tape.retain_all, true);
-    Numbers<T> gradient;
-    {
-      for (const Variable<T>& part : gradients(to_, from_))
-        detail::accumulate(gradient, numbers_of(Array<T>(part.value())));
-    }
-    tape.truncate(before, true);
-    add(name, relative(gradient_, gradient),
+    if (record_.live().has_hooks())
+      return leave_out(name, "hooks may replace gradients in backward");
+    const std::optional<Numbers<T>> gradient = record_.live().by_backward();
+    if (!gradient) return leave_out(name, "it is within a fused op");
+    add(name, relative(gradient_, *gradient),
         std::to_string(record_.size()) + " values, " + std::to_string(record_.edges().size()) +
             " arrows");
   }
@@ -198,9 +183,8 @@ class Verifier {
     const double slope = detail::norm(gradient_);
     if constexpr (std::is_same_v<T, float>) return leave_out(name, "in single precision");
     if (slope == 0) return leave_out(name, "the gradient is zero");
-    const detail::TapeState<T>& tape = to_.state("verify");
-    const detail::Entry<T>& source = tape.entries[from_[0].index()];
-    Numbers<T> value(source.data, source.data + source.shape.size());
+    const auto source = record_.live().value("verify", record_.position(record_.sources()[0]));
+    const Numbers<T> value(source.begin(), source.end());
     const double step = 1e-6 * std::max(1.0, detail::norm(value));
     const auto at = [&](double distance) {
       Numbers<T> moved = value;
@@ -226,12 +210,9 @@ class Verifier {
   }
 
   VerifyOptions options_;
-  std::span<const Variable<T>> from_;
-  Variable<T> to_;
   Record<T> record_;
   Paths<T> paths_;
   GradientFlow<T> flow_;
-  std::vector<bool> all_;
   Numbers<T> gradient_;
   std::vector<Identity> results_;
 };
@@ -240,18 +221,6 @@ class Verifier {
 std::vector<ArrowMark> marks() {
   return {into_other_steps(),
           [](const StudyValue& from, const StudyValue& to) { return (from.id + to.id) % 2 == 1; }};
-}
-
-template <class T, class From>
-Verification verify_from(const From& from, std::span<const Variable<T>> uses, const Variable<T>& to,
-                         const VerifyOptions& options) {
-  detail::check_root<T>(to.state("verify"), "verify", to.index(), nullptr);
-  PathOptions listed;
-  listed.cap = std::max<std::size_t>(options.most_paths, 1);
-  std::vector<CrossingSpectrum<T>> spectra;
-  for (const ArrowMark& mark : marks()) spectra.push_back(crossings(from, to, mark, {.most = 12}));
-  Verifier<T> verifier(uses, to, paths(from, to, listed), gradient_flow(from, to), options);
-  return verifier.run(spectra);
 }
 
 }  // namespace
@@ -274,21 +243,18 @@ std::ostream& operator<<(std::ostream& out, const Verification& verification) {
 }
 
 template <class T>
-Verification verify(const Variable<T>& from, const Variable<T>& to, const VerifyOptions& options) {
-  return verify_from(from, std::span<const Variable<T>>(&from, 1), to, options);
+Verification verify(const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
+                    const VerifyOptions& options) {
+  detail::check_scalar("verify", to);
+  PathOptions listed;
+  listed.cap = std::max<std::size_t>(options.most_paths, 1);
+  std::vector<CrossingSpectrum<T>> spectra;
+  for (const ArrowMark& mark : marks())
+    spectra.push_back(crossings<T>(from, to, mark, {.most = 12}));
+  Verifier<T> verifier(from, to, paths<T>(from, to, listed), gradient_flow<T>(from, to), options);
+  return verifier.run(spectra);
 }
 
-template <class T>
-Verification verify(const Parameter<T>& from, const Variable<T>& to, const VerifyOptions& options) {
-  const std::vector<Variable<T>> uses = detail::uses_of("verify", from, to);
-  return verify_from(from, std::span<const Variable<T>>(uses), to, options);
-}
-
-template Verification verify(const Variable<float>&, const Variable<float>&, const VerifyOptions&);
-template Verification verify(const Variable<double>&, const Variable<double>&,
-                             const VerifyOptions&);
-template Verification verify(const Parameter<float>&, const Variable<float>&, const VerifyOptions&);
-template Verification verify(const Parameter<double>&, const Variable<double>&,
-                             const VerifyOptions&);
+TAPESTRY_INSTANTIATE(verify)
 
 }  // namespace tapestry

@@ -17,14 +17,8 @@ View<T>::View(std::shared_ptr<const Record<T>> record, std::vector<bool> kept, V
   keep_connected();
   choose_nodes();
   fold();
-  std::vector<std::uint32_t> from;
-  std::vector<std::uint32_t> to;
-  for (const Edge& edge : edges_) {
-    from.push_back(edge.from);
-    to.push_back(edge.to);
-  }
-  in_ = Lists(nodes_.size(), to);
-  out_ = Lists(nodes_.size(), from);
+  in_ = Lists(nodes_.size(), edges_, &Edge::to);
+  out_ = Lists(nodes_.size(), edges_, &Edge::from);
 }
 
 /// Drops the edges that are on no path from a source to the sink, and marks the nodes that are.
@@ -33,15 +27,10 @@ void View<T>::keep_connected() {
   const std::size_t size = record_->size();
   place_.assign(size, none);
   if (record_->sink() == none) return;
-  std::vector<bool> after(size);
-  std::vector<bool> before(size);
-  for (const std::uint32_t source : record_->sources()) after[source] = true;
-  before[record_->sink()] = true;
+  const std::uint32_t sink = record_->sink();
+  const std::vector<bool> after = record_->after(record_->sources(), kept_);
+  const std::vector<bool> before = record_->before(std::span(&sink, 1), kept_);
   const std::span<const StudyEdge> edges = record_->edges();
-  for (std::size_t e = 0; e < edges.size(); ++e)
-    if (kept_[e] && after[edges[e].from]) after[edges[e].to] = true;
-  for (std::size_t e = edges.size(); e-- > 0;)
-    if (kept_[e] && before[edges[e].to]) before[edges[e].from] = true;
   for (std::size_t e = 0; e < edges.size(); ++e)
     if (!after[edges[e].from] || !before[edges[e].to]) kept_[e] = false;
   for (std::uint32_t node = 0; node < size; ++node)
@@ -53,11 +42,11 @@ void View<T>::choose_nodes() {
   const auto chosen = [&](std::uint32_t node) {
     if (options_.primitives) return true;
     if (options_.names.empty()) return record_->is_named(node);
-    return std::ranges::find(options_.names, record_->value(node).name) != options_.names.end();
+    return std::ranges::find(options_.names, record_->at(node).name) != options_.names.end();
   };
   std::vector<bool> end(record_->size());
-  for (const std::uint32_t source : record_->sources()) end[source] = true;
-  if (record_->sink() != none) end[record_->sink()] = true;
+  for (std::uint32_t node = 0; node < end.size(); ++node)
+    end[node] = record_->is_source(node) || node == record_->sink();
   bool between = false;
   for (std::uint32_t node = 0; node < place_.size(); ++node)
     between |= place_[node] != none && !end[node] && chosen(node);
@@ -249,26 +238,6 @@ Numbers<T> View<T>::jvp(std::uint32_t edge, const Numbers<T>& x) const {
   return std::move(tangents[nodes.back()]);
 }
 
-template <class T>
-Numbers<T> gradient_of(const Record<T>& record, const std::vector<bool>& kept,
-                       const Numbers<T>& seed) {
-  std::vector<bool> source(record.size());
-  for (const std::uint32_t node : record.sources()) source[node] = true;
-  Numbers<T> total;
-  reverse_sweep(
-      record, kept, seed,
-      [&](std::uint32_t node, const Numbers<T>& y) {
-        if (source[node]) accumulate(total, y);
-      },
-      [](std::uint32_t, const Numbers<T>&) {});
-  return total;
-}
-
-template class View<float>;
-template class View<double>;
-template Numbers<float> gradient_of(const Record<float>&, const std::vector<bool>&,
-                                    const Numbers<float>&);
-template Numbers<double> gradient_of(const Record<double>&, const std::vector<bool>&,
-                                     const Numbers<double>&);
+TAPESTRY_INSTANTIATE_TYPES(class View)
 
 }  // namespace tapestry::detail

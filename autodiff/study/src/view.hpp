@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "record.hpp"
+#include "sweep.hpp"
 
 namespace tapestry::detail {
 
@@ -93,40 +93,6 @@ class View {
   std::uint32_t sink_ = none;
 };
 
-/// Cotangents of all nodes: the reverse sweep from the sink along the kept edges. `visit(edge,
-/// contribution)` sees what flows along each; the cotangents of nodes are complete when their
-/// edges are visited, and are given to `arrive(node, cotangent)` before.
-template <class T, class Arrive, class Visit>
-void reverse_sweep(const Record<T>& record, const std::vector<bool>& kept, const Numbers<T>& seed,
-                   const Arrive& arrive, const Visit& visit) {
-  if (record.sink() == none) return;
-  std::vector<Numbers<T>> cotangents(record.size());
-  cotangents[record.sink()] = seed;
-  std::vector<std::uint32_t> edges;
-  std::vector<Numbers<T>> results;
-  for (std::uint32_t node = record.sink() + 1; node-- > 0;) {
-    if (cotangents[node].empty()) continue;
-    const Numbers<T> y = std::move(cotangents[node]);
-    cotangents[node] = {};
-    arrive(node, y);
-    edges.clear();
-    for (const std::uint32_t edge : record.in(node))
-      if (kept[edge]) edges.push_back(edge);
-    record.vjp(edges, y, results);
-    for (std::size_t k = 0; k < edges.size(); ++k) {
-      visit(edges[k], results[k]);
-      accumulate(cotangents[record.edges()[edges[k]].from], std::move(results[k]));
-    }
-  }
-}
-
-/// The gradient by the sources, from all paths along the kept edges: one array's elements, since
-/// all sources are uses of one value.
-template <class T>
-Numbers<T> gradient_of(const Record<T>& record, const std::vector<bool>& kept,
-                       const Numbers<T>& seed);
-
-extern template class View<float>;
-extern template class View<double>;
+TAPESTRY_EXTERN_TYPES(class View)
 
 }  // namespace tapestry::detail

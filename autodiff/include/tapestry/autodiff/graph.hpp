@@ -24,6 +24,11 @@ enum class Expand : std::uint8_t {
   all,
 };
 
+namespace detail {
+/// Values within fused ops have numbers from here on, which no tape reaches.
+inline constexpr std::uint32_t first_inner_id = 1'000'000'000;
+}  // namespace detail
+
 /// What a snapshot copies besides the structure.
 struct SnapshotOptions {
   bool values = false;
@@ -39,8 +44,8 @@ struct SnapshotOptions {
 
 /// A value of the computation: the result of an op, or a leaf.
 struct GraphNode {
-  std::uint32_t id = 0;            ///< its number on the tape, as `Variable::index()`; higher ones
-                                   ///< than any there for what is within a fused op
+  std::uint32_t id = 0;            ///< its number on the tape, as `Variable::index()`; from 10^9 on
+                                   ///< for what is within a fused op
   std::string_view name;           ///< given by the user or the model; may be empty
   std::string_view op;             ///< the op that computed it; empty for a leaf
   OpAttributes attributes;         ///< of that op

@@ -120,6 +120,8 @@ template <class T>
 class InUse;
 template <class T>
 class RunningPass;
+template <class T>
+class Expansion;
 
 template <class T>
 class TapeState {
@@ -264,8 +266,10 @@ class TapeState {
   std::vector<Entry<T>> entries;
   std::vector<Node<T>> nodes;
   std::vector<std::uint32_t> edges;  // inputs of all nodes, one after another
-  std::map<std::uint32_t, std::vector<GradientHook<T>>> hooks;  // by entry
-  std::vector<WatchedAs<T>> watched_as;                         // usually empty
+  std::map<std::uint32_t, std::vector<GradientHook<T>>> hooks;        // by entry
+  std::vector<WatchedAs<T>> watched_as;                               // usually empty
+  std::map<std::uint32_t, std::shared_ptr<Expansion<T>>> expansions;  // of nodes, see expansion.hpp
+  Expansion<T>* shows = nullptr;  // the expansion whose tape this is; usually null
   Names names;
   Scopes scopes;
   Arena arena;

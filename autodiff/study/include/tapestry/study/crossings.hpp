@@ -13,10 +13,11 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "tapestry/autodiff/array.hpp"
-#include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
+#include "tapestry/study/source.hpp"
 #include "tapestry/study/study_value.hpp"
 
 namespace tapestry {
@@ -70,23 +71,17 @@ class CrossingSpectrum {
   std::shared_ptr<const Data> data_;
 };
 
-/// The gradient of the scalar `to` by `from`, split. Throws StaleVariable; GradientError when `to`
-/// is no scalar, or one of them needs no gradient; ArgumentError when there is no mark.
+/// The gradient of the scalar `to` with respect to `from`, split. Throws StaleVariable;
+/// GradientError when `to` is no scalar, or one of them needs no gradient; ArgumentError when there
+/// is no mark.
 template <class T>
-[[nodiscard]] CrossingSpectrum<T> crossings(const Variable<T>& from, const Variable<T>& to,
-                                            const ArrowMark& marked,
-                                            const CrossingOptions& options = {});
-
-/// The same by a parameter.
-template <class T>
-[[nodiscard]] CrossingSpectrum<T> crossings(const Parameter<T>& from, const Variable<T>& to,
-                                            const ArrowMark& marked,
+[[nodiscard]] CrossingSpectrum<T> crossings(const Source<std::type_identity_t<T>>& from,
+                                            const Variable<T>& to, const ArrowMark& marked,
                                             const CrossingOptions& options = {});
 
 template <class T>
 std::ostream& operator<<(std::ostream& out, const CrossingSpectrum<T>& spectrum);
 
-extern template class CrossingSpectrum<float>;
-extern template class CrossingSpectrum<double>;
+TAPESTRY_EXTERN_TYPES(class CrossingSpectrum)
 
 }  // namespace tapestry

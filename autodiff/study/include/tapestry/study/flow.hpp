@@ -13,12 +13,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/dot_overlay.hpp"
-#include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
+#include "tapestry/study/source.hpp"
 #include "tapestry/study/study_value.hpp"
 
 namespace tapestry {
@@ -79,21 +80,17 @@ class GradientFlow {
   std::shared_ptr<const Data> data_;
 };
 
-/// The flow of the gradient of `to` by `from`. Throws StaleVariable; GradientError when one of them
-/// needs no gradient, or `to` is no scalar and there is no seed; ShapeError.
+/// The flow of the gradient of `to` with respect to `from`; all uses of a parameter move alike.
+/// Throws StaleVariable; GradientError when one of them needs no gradient, or `to` is no scalar and
+/// there is no seed; ShapeError.
 template <class T>
-[[nodiscard]] GradientFlow<T> gradient_flow(const Variable<T>& from, const Variable<T>& to,
-                                            const FlowOptions<T>& options = {});
-
-/// The same from a parameter, all of whose uses move alike.
-template <class T>
-[[nodiscard]] GradientFlow<T> gradient_flow(const Parameter<T>& from, const Variable<T>& to,
-                                            const FlowOptions<T>& options = {});
+[[nodiscard]] GradientFlow<T> gradient_flow(
+    const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
+    const FlowOptions<std::type_identity_t<T>>& options = {});
 
 template <class T>
 std::ostream& operator<<(std::ostream& out, const GradientFlow<T>& flow);
 
-extern template class GradientFlow<float>;
-extern template class GradientFlow<double>;
+TAPESTRY_EXTERN_TYPES(class GradientFlow)
 
 }  // namespace tapestry

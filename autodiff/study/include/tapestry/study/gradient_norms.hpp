@@ -53,7 +53,6 @@ template <class T>
 template <class T>
 std::ostream& operator<<(std::ostream& out, const GradientNorms<T>& norms);
 
-extern template class GradientNorms<float>;
-extern template class GradientNorms<double>;
+TAPESTRY_EXTERN_TYPES(class GradientNorms)
 
 }  // namespace tapestry

@@ -3,10 +3,11 @@
 //
 // A gradient is the sum over all paths of the product of the partial derivatives along each (Bauer
 // 1974, SIAM J. Numer. Anal. 11). The tools read the record of a tape and leave it, and all
-// gradients on it, as they are; hooks are not called. Recurrent layers are best recorded with
-// `tape.set_primitive(true)`: otherwise a whole sequence is one step of a path. What is said here
-// needs the tape until the last contribution is asked for: StaleVariable when it was cleared,
-// GradientError when a parameter has changed since or a value was given back by backward.
+// gradients on it, as they are; hooks are not called. Fused ops, such as a recurrent layer over a
+// whole sequence, are looked into: paths run along the steps of their definition, which is computed
+// again once. What is said here needs the tape until the last contribution is asked for:
+// StaleVariable when it was cleared, GradientError when a parameter has changed since or a value
+// was given back by backward.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +17,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/dot_overlay.hpp"
-#include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
 #include "tapestry/study/path_count.hpp"
+#include "tapestry/study/source.hpp"
 #include "tapestry/study/study_value.hpp"
 
 namespace tapestry {
@@ -223,16 +225,12 @@ class Paths {
   std::shared_ptr<const detail::PathSet<T>> set_;
 };
 
-/// The gradient paths from `from` to what was computed from it. Throws StaleVariable; GradientError
-/// when one of them needs no gradient; ArgumentError when no value has one of `PathOptions::names`.
+/// The gradient paths from `from` to what was computed from it. From a parameter, each of its uses
+/// is where some paths begin. Throws StaleVariable; GradientError when one of them needs no
+/// gradient, or the parameter is not used before `to`; ArgumentError when no value has one of
+/// `PathOptions::names`.
 template <class T>
-[[nodiscard]] Paths<T> paths(const Variable<T>& from, const Variable<T>& to,
-                             const PathOptions& options = {});
-
-/// The same from a parameter: each of its uses on the tape is where some paths begin. GradientError
-/// when there is no use before `to`.
-template <class T>
-[[nodiscard]] Paths<T> paths(const Parameter<T>& from, const Variable<T>& to,
+[[nodiscard]] Paths<T> paths(const Source<std::type_identity_t<T>>& from, const Variable<T>& to,
                              const PathOptions& options = {});
 
 template <class T>
@@ -242,11 +240,6 @@ std::ostream& operator<<(std::ostream& out, const PathList<T>& list);
 template <class T>
 std::ostream& operator<<(std::ostream& out, const Paths<T>& paths);
 
-extern template class Path<float>;
-extern template class Path<double>;
-extern template class PathList<float>;
-extern template class PathList<double>;
-extern template class Paths<float>;
-extern template class Paths<double>;
+TAPESTRY_EXTERN_TYPES(class Path, class PathList, class Paths)
 
 }  // namespace tapestry

@@ -2,7 +2,6 @@
 // How a recurrent state hands gradients from step to step: the Jacobians of its steps, their
 // singular values and eigenvalues, Lyapunov exponents, and a verdict.
 //
-//   tape.set_primitive(true);
 //   const auto output = lstm(x).output;
 //   const auto spectrum = state_spectrum(find_states(output, {"h", "c"}));
 //   std::cout << spectrum.verdict() << '\n';  // vanishing: the gradient halves every 3.1 steps ...

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "tapestry/autodiff/detail/state.hpp"
+#include "tapestry/autodiff/graph.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {

@@ -2,7 +2,6 @@
 // Which use of a parameter a loss learns from: the gradient split by time of the loss and time of
 // the use.
 //
-//   tape.set_primitive(true);                  // each use of a parameter is a leaf of its own
 //   const auto table = time_table(loss_terms(logits, targets), lstm.weights(0).weight_hh);
 //   std::cout << table;                        // half-life, window, cancellation
 //   save_svg(table, "table.svg");
@@ -10,7 +9,8 @@
 // For the objective J = sum_t w_t L_t, a parameter θ and its uses θ_k at steps k, the cell (t, k)
 // is G[t,k] = dL_t / dθ_k, shaped like θ, and g = sum_t sum_k w_t G[t,k] = dJ/dθ exactly (Werbos
 // 1990; Pascanu, Mikolov and Bengio 2013). It is read from the tape, whatever the model: in a
-// bidirectional one cells with k > t are not zero.
+// bidirectional one cells with k > t are not zero. A variable can take the place of the parameter:
+// its uses are the ops that read it.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +22,9 @@
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
-#include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/states.hpp"
 #include "tapestry/study/loss_terms.hpp"
+#include "tapestry/study/source.hpp"
 
 namespace tapestry {
 
@@ -109,35 +109,34 @@ struct TimeTable {
   [[nodiscard]] std::optional<std::int64_t> window(double epsilon) const;
 };
 
-/// The table of `parameter` for the terms of an objective: one backward pass for each term, read on
-/// the way, and one for all; nothing of the size of the parameter is kept for a cell. Tape,
-/// gradients and parameters are left as they were. Hooks on results take part, those on leaves do
-/// not. ArgumentError when there are no terms, the tape has no use of the parameter, or only uses
-/// in a fused op: record on a tape in primitive mode. GradientError when the parameter needs no
-/// gradient or g is not finite; ShapeError when a seed or the direction does not fit;
-/// StaleVariable.
+/// The table of `source` for the terms of an objective: one sweep back for each term, read on the
+/// way, and one for all; nothing of the size of the source is kept for a cell. Tape, gradients and
+/// parameters are left as they were. Hooks on results take part, those on leaves do not.
+/// ArgumentError when there are no terms, or the tape has no use of the parameter. GradientError
+/// when the source needs no gradient, g is not finite, or a parameter has changed since it was
+/// used; ShapeError when a seed or the direction does not fit; StaleVariable.
 template <class T>
-TimeTable time_table(const LossTerms<T>& terms, const Parameter<T>& parameter,
+TimeTable time_table(const LossTerms<T>& terms, const Source<std::type_identity_t<T>>& source,
                      const TimeTableOptions<std::type_identity_t<T>>& options = {});
 
-/// The gradient by the uses of a parameter at one step.
+/// The gradient with respect to the uses of a source at one step.
 template <class T>
 struct StepGradient {
   std::int64_t time = 0;  ///< `TimeTable::no_step` outside of all steps
-  Array<T> gradient;      ///< shaped like the parameter
+  Array<T> gradient;      ///< shaped like the source
 };
 
-/// The columns of the table, sum_t w_t G[t,k] for each k: they sum to the gradient, and one
-/// backward pass gives them all. Throws as `time_table`.
+/// The columns of the table, sum_t w_t G[t,k] for each k: they sum to the gradient, and one sweep
+/// gives them all. Throws as `time_table`.
 template <class T>
 std::vector<StepGradient<T>> step_gradients(const LossTerms<T>& terms,
-                                            const Parameter<T>& parameter);
+                                            const Source<std::type_identity_t<T>>& source);
 
 /// The same for a scalar.
 template <class T>
 std::vector<StepGradient<T>> step_gradients(const Variable<T>& loss,
-                                            const Parameter<T>& parameter) {
-  return step_gradients(LossTerms<T>{{loss}}, parameter);
+                                            const Source<std::type_identity_t<T>>& source) {
+  return step_gradients(LossTerms<T>{{loss}}, source);
 }
 
 /// A few lines for readers: size, half-life, window, cancellation.

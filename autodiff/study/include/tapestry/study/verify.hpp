@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
+#include <type_traits>
 #include <vector>
 
-#include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/variable.hpp"
+#include "tapestry/study/source.hpp"
 
 namespace tapestry {
 
@@ -54,7 +55,8 @@ class Verification {
 
 std::ostream& operator<<(std::ostream& out, const Verification& verification);
 
-/// Tests, for the scalar `to` and what it was computed from:
+/// Tests, for the scalar `to` and what it was computed from, a variable or a parameter with all its
+/// uses:
 /// - the sweep over all paths gives what backward gives;
 /// - the contributions of all paths, one by one, sum to the gradient;
 /// - as many paths of each length as paths in all;
@@ -66,12 +68,7 @@ std::ostream& operator<<(std::ostream& out, const Verification& verification);
 /// Values, gradients and the length of the tape are afterwards what they were. Throws
 /// StaleVariable; GradientError when `to` is no scalar or one of them needs no gradient.
 template <class T>
-[[nodiscard]] Verification verify(const Variable<T>& from, const Variable<T>& to,
-                                  const VerifyOptions& options = {});
-
-/// The same for a parameter and all its uses.
-template <class T>
-[[nodiscard]] Verification verify(const Parameter<T>& from, const Variable<T>& to,
-                                  const VerifyOptions& options = {});
+[[nodiscard]] Verification verify(const Source<std::type_identity_t<T>>& from,
+                                  const Variable<T>& to, const VerifyOptions& options = {});
 
 }  // namespace tapestry

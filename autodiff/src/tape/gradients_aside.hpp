@@ -11,11 +11,12 @@
 namespace tapestry::detail {
 
 /// Puts all gradients of the tape aside while one pass computes others in their place, and makes
-/// that pass keep the gradients by `x` on the tape.
+/// that pass keep the gradients with respect to `x` on the tape.
 template <class T>
-class Captured {
+class GradientsAside {
  public:
-  Captured(TapeState<T>& state, std::span<const Variable<T>> x) : state_(state), pass_(state.pass) {
+  GradientsAside(TapeState<T>& state, std::span<const Variable<T>> x)
+      : state_(state), pass_(state.pass) {
     const auto count = static_cast<std::uint32_t>(state.entries.size());
     for (std::uint32_t index = 0; index < count; ++index)
       if (state.entries[index].grad) gradients_.push_back(saved(index));
@@ -26,9 +27,9 @@ class Captured {
       state.entries[v.index()].retain_grad = true;
     }
   }
-  Captured(const Captured&) = delete;
-  Captured& operator=(const Captured&) = delete;
-  ~Captured() {
+  GradientsAside(const GradientsAside&) = delete;
+  GradientsAside& operator=(const GradientsAside&) = delete;
+  ~GradientsAside() {
     for (Entry<T>& entry : state_.entries) state_.release_grad(entry);
     for (const Saved& before : gradients_) {
       state_.entries[before.index].grad = before.grad;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tapestry/study/backward_graph.hpp"
+#include "tapestry/autodiff/backward_graph.hpp"
 
 #include <span>
 
@@ -10,7 +10,7 @@ namespace tapestry {
 namespace {
 
 template <class T>
-std::vector<Variable<T>> leaves_of(const Variable<T>& y) {
+std::vector<Variable<T>> gradient_leaves_of(const Variable<T>& y) {
   detail::TapeState<T>& tape = y.state("backward_graph");
   std::vector<Variable<T>> leaves;
   const Graph graph = snapshot(y);
@@ -25,7 +25,7 @@ template <class T>
 Graph backward_graph(const Variable<T>& y, const std::vector<Variable<T>>& x,
                      const SnapshotOptions& options) {
   detail::TapeState<T>& tape = y.state("backward_graph");
-  const std::vector<Variable<T>> by = x.empty() ? leaves_of(y) : x;
+  const std::vector<Variable<T>> by = x.empty() ? gradient_leaves_of(y) : x;
   const detail::Position before = tape.position();
   const Graph graph = detail::attempt(tape, [&] {
     const Switched recording(tape.recording, true);
@@ -39,9 +39,6 @@ Graph backward_graph(const Variable<T>& y, const std::vector<Variable<T>>& x,
   return graph;
 }
 
-template Graph backward_graph(const Variable<float>&, const std::vector<Variable<float>>&,
-                              const SnapshotOptions&);
-template Graph backward_graph(const Variable<double>&, const std::vector<Variable<double>>&,
-                              const SnapshotOptions&);
+TAPESTRY_INSTANTIATE(backward_graph)
 
 }  // namespace tapestry
