@@ -16,8 +16,7 @@
 
 namespace tapestry::data {
 
-/// The pieces into which a text is cut: characters (Unicode code points), or words as `split` finds
-/// them.
+/// What a text is cut into: characters (Unicode code points), or words as `split` finds them.
 enum class Unit : std::uint8_t { character, word };
 
 /// Which symbols of a text a vocabulary takes, and which other symbols it has.
@@ -35,15 +34,15 @@ struct VocabularyOptions {
   std::vector<std::string> special = {};
 };
 
-/// The characters or words of `text`. Joined, they give the text again, byte for byte. A word takes
-/// the one space before it, if there is one. A word is
-/// - a run of letters, digits, and apostrophes between them: "it's", " 3rd", " über"; a run of more
-///   than 128 bytes is cut;
-/// - or any other single character: punctuation, a symbol, or a letter of Chinese or Japanese,
+/// The characters or words of `text`; joined, they are the text again, byte for byte. Words are,
+/// with the one space before them, if there is one:
+/// - letters and digits, and apostrophes between them: "it's", " 3rd", " über"; at most 128 bytes,
+///   what is longer is cut;
+/// - any other character alone: punctuation, symbols, and the letters of Chinese and Japanese,
 ///   which have no spaces: ",", " (", "学".
-/// Other spaces and tabs, up to the next character or line end, are one piece of at most 128.
+/// Other spaces and tabs are one piece up to the next character or line end, at most 128 of them.
 /// Each line end, "\n" or "\r\n", is a piece.
-/// Throws an ArgumentError that names the byte where `text` is not valid UTF-8.
+/// Throws ArgumentError naming the byte where `text` is not valid UTF-8.
 [[nodiscard]] std::vector<std::string> split(std::string_view text, Unit unit);
 
 namespace detail {

@@ -73,14 +73,14 @@ struct HealthOptions {
   layers::Lengths lengths = {};       ///< the lengths with which the layer was called
 };
 
-/// The health of a layer in the call that returned `result`. Throws StaleVariable when the tape was
-/// cleared, and ShapeError when the number of lengths is not B.
+/// The health of a layer in the call that gave `result`. StaleVariable, and ShapeError when the
+/// lengths are not B.
 template <class T, class State>
 HealthReport health_report(layers::Recurrent<T, State>& layer,
                            const layers::Recurrence<T, State>& result,
                            const HealthOptions<std::type_identity_t<T>>& options = {});
 
-/// Prints two tables: one of gates and states by layer, one of parameters.
+/// Two tables for readers: gates and states by layer, and parameters.
 std::ostream& operator<<(std::ostream& out, const HealthReport& report);
 
 /// Appends one line for each gate or state and step, and one for each parameter. A new file begins
