@@ -19,7 +19,7 @@ namespace tapestry::data {
 /// What a text is cut into: characters (Unicode code points), or words as `split` finds them.
 enum class Unit : std::uint8_t { character, word };
 
-/// Which symbols of a text a vocabulary takes, and which other symbols it has.
+/// Which symbols of a text a vocabulary takes, and which it has besides.
 struct VocabularyOptions {
   /// A character or word that occurs less often than this is left out.
   std::size_t min_count = 1;
