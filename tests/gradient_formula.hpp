@@ -163,8 +163,8 @@ inline OpGradient gradient_at(Tape<double>& tape, const Graph& graph, std::size_
         gradients(y, std::span<const Variable<double>>(one), g, {.differentiable = true})[0];
     result.repeats &= gradient.requires_grad();
     const Graph recorded = snapshot(gradient, {.values = true});
-    const std::string by = x.size() == 1 ? "" : "by " + names[input.index()] + ": ";
-    result.formulas.push_back(by + FormulaPrinter(recorded, names)(recorded.roots()[0]));
+    const std::string of = x.size() == 1 ? "" : "d_" + names[input.index()] + " = ";
+    result.formulas.push_back(of + FormulaPrinter(recorded, names)(recorded.roots()[0]));
   }
   return result;
 }

@@ -21,19 +21,21 @@ namespace {
 const char* const introduction =
     R"(# All ops
 
-This page is written by `tests/ops_doc_test.cpp` and fails that test when it is not current. Names and
-formulas are what the ops say about themselves, in `autodiff/src/ops/`. The gradients are what their
-rules *record*, run once on small arrays and printed: `g` is the gradient of the loss by the result `y`,
-`x` is the input, or `a`, `b`, `c` are the inputs; axes and constants are those of the example. What has
-lost axes is broadcast back, and the engine sums over axes that were broadcast.
+The program `tests/ops_doc_test.cpp` writes this page, and fails as a test when the page is not current.
+Names and formulas are what the ops say about themselves, in `autodiff/src/ops/`. For the gradients, the
+program runs each gradient rule once on small arrays, and prints the ops that the rule *records*. In a
+formula, `g` is the gradient of the loss with respect to the result `y`. The input is `x`, or the inputs are
+`a`, `b`, `c`; then `d_a` is the gradient with respect to `a`. Axes and constants are those of the example.
+A result that lost axes is broadcast back to the shape of its input, and the engine sums a gradient over the
+axes along which its input was broadcast.
 
 Since the rules record ops of this very table, every gradient can be differentiated again: "any" order
-means that the recorded gradient was found to depend on `g` through ops with gradients. Each line is
-checked for value, gradient and second derivative by `tests/ops_test.cpp`.
+means that the recorded gradient was found to depend on `g` through ops with gradients.
+`tests/ops_test.cpp` checks value, gradient and second derivative of each line.
 
-What is not listed is a composition of these: `expand_dims`, `squeeze`, `moveaxis`, `swapaxes`, `select`,
-`gather`, `scatter_add`, `einsum`, `dot`, `outer`, `repeat`, `tile`, `dropout`, the losses; or it has no
-gradient at all: `stop_gradient`, `one_hot`, `argmax`, `argmin`.
+Some functions are not in the table. These are compositions of the ops in it: `expand_dims`, `squeeze`,
+`moveaxis`, `swapaxes`, `select`, `gather`, `scatter_add`, `einsum`, `dot`, `outer`, `repeat`, `tile`,
+`dropout`, and the losses. These have no gradient at all: `stop_gradient`, `one_hot`, `argmax`, `argmin`.
 
 | op | value | shapes | gradient | order |
 |---|---|---|---|---|
@@ -42,10 +44,10 @@ gradient at all: `stop_gradient`, `one_hot`, `argmax`, `argmin`.
 const char* const fused_introduction = R"(
 ## Fused ops of the layers
 
-A layer records one of these where it can: see `fuses()` in `layers/include/tapestry/layers/recurrent.hpp`.
-Each has a definition in the ops above, which drawings show, which a tape in primitive mode records, and
-which second and higher derivatives go through; `tests/fused_ops_test.cpp` holds value and gradient of
-each to it. Inputs that a layer does not have, biases or a given state, are left out.
+A layer records one of these ops where it can: see `fuses()` in `layers/include/tapestry/layers/recurrent.hpp`.
+Each has a definition in the ops above. Drawings show the definition, a tape in primitive mode records it, and
+second and higher derivatives are computed from it. `tests/fused_ops_test.cpp` compares value and gradient of
+each op with its definition. An input that a layer does not have, such as biases or a given state, is left out.
 
 | op | value | shapes |
 |---|---|---|

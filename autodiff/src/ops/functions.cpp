@@ -75,7 +75,7 @@ struct PowScalar {
 
 struct Pow {
   static constexpr auto name = "pow";
-  static constexpr auto formula = "y = a^b; like PyTorch's, the gradient by b is 0 where a = 0";
+  static constexpr auto formula = "y = a^b; d_b is 0 where a = 0, as in PyTorch";
   auto forward(const auto& a, const auto& b) const { return pow(a, b); }
   auto backward(Wrt<0>, const auto& g, const auto&, const auto& a, const auto& b) const {
     // 0 where both are 0; b = 0 alone is no reason, for the derivative by b is not 0 there.

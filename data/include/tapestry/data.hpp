@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text to tokens, tokens to batches, and what a model says to tokens, text and figures.
+// From text to tokens, from tokens to batches, and from a model's logits back to tokens and text.
 #pragma once
 
 #include "tapestry/data/bucket_batches.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// All of the layers component: models, their parts, and saving them.
+// The whole layers component: models, their parts, and functions that save and load them.
 #pragma once
 
 #include "tapestry/layers/activation.hpp"

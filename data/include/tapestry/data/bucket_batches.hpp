@@ -12,26 +12,27 @@ namespace tapestry::data {
 
 /// How `BucketBatches` puts sequences together.
 struct BucketOptions {
-  std::size_t batch = 32;    ///< sequences of a batch, B
-  std::size_t buckets = 8;   ///< groups by length; 1: any length meets any other
+  std::size_t batch = 32;    ///< number of sequences in a batch, B
+  std::size_t buckets = 8;   ///< groups by length; with 1, sequences of any lengths share a batch
   std::int64_t padding = 0;  ///< the token after the end of a sequence
   bool shuffle = true;       ///< otherwise every epoch goes from the shortest to the longest
-  std::uint64_t seed = 1;    ///< of the order; with the epoch it determines it
+  std::uint64_t seed = 1;    ///< the seed and the number of the epoch determine the order
 };
 
 /// Sequences side by side, up to the length T of the longest.
 struct PaddedBatch {
   Indices tokens;                    ///< (T, B)
   std::vector<std::size_t> lengths;  ///< (B,), as recurrent layers take them
-  std::vector<std::size_t> order;    ///< (B,), which of the sequences each is
+  std::vector<std::size_t> order;    ///< (B,), the number of each among all sequences
 };
 
 /// Cuts many separate sequences into batches with little padding.
 ///
-/// The sequences, ordered by length, are dealt into buckets of whole batches, of as equal numbers
-/// as that allows. Every epoch shuffles each bucket, cuts it into batches, and shuffles the
-/// batches. So each sequence comes once an epoch, beside others of about its length; only the last
-/// batch of the last bucket may have fewer than B.
+/// The sequences are ordered by length and dealt into buckets. A bucket holds whole batches, and
+/// buckets are as equal in size as that allows. Every epoch (one pass over all sequences) shuffles
+/// each bucket, cuts it into batches, and shuffles the batches. So each sequence comes once in an
+/// epoch, beside others of about its length. Only the last batch of the last bucket may have fewer
+/// than B sequences.
 class BucketBatches {
  public:
   /// Throws ArgumentError when there are no sequences, when one is empty, and when `batch` or
@@ -39,10 +40,10 @@ class BucketBatches {
   explicit BucketBatches(std::vector<std::vector<std::int64_t>> sequences,
                          BucketOptions options = {});
 
-  /// The next batch. After the last of an epoch it begins another.
+  /// The next batch. After the last batch of an epoch another epoch begins.
   [[nodiscard]] PaddedBatch next();
 
-  /// The next batch into `batch`, reusing its memory.
+  /// Puts the next batch into `batch` and reuses its memory.
   void next(PaddedBatch& batch);
 
   /// True when the next batch is the first of an epoch.
@@ -53,15 +54,17 @@ class BucketBatches {
 
   [[nodiscard]] std::size_t batches_per_epoch() const { return batches_.size(); }
 
-  /// The part of this epoch's tokens, over all its batches, that is padding: in [0, 1).
+  /// The share of padding among the tokens of all batches of this epoch, in [0, 1).
   [[nodiscard]] double padded_share() const;
 
-  /// The epoch and which batch of it is next: lets `bundle` save them, `named("batches", batches)`.
+  /// The epoch, and the number of its next batch. With them `bundle` saves the batches,
+  /// `named("batches", batches)`.
   using State = std::array<std::uint64_t, 2>;
   [[nodiscard]] State state() const { return {epoch_, position_}; }
-  /// Whether a state can be one, as far as it can tell by itself.
+  /// Whether numbers can be a state; any can.
   [[nodiscard]] static bool is_state(const State&) { return true; }
-  /// Goes to a batch of an epoch; of other sequences' state, to one that there is.
+  /// Goes to that batch of that epoch. A state that was saved with other sequences leads to some
+  /// batch that exists.
   void set_state(const State& state) noexcept;
 
  private:

@@ -10,12 +10,13 @@
 
 namespace tapestry::data {
 
-/// Several integers as one token and back, such as pitch, duration and velocity of a note.
+/// Turns several integers into one token and back, such as the pitch, duration and velocity of a
+/// note.
 ///
 /// For sizes n_1 ... n_K, the integers d_k in [0, n_k) become
-/// ((d_1 n_2 + d_2) n_3 + d_3) ... n_K + d_K, a number with digits of different radices. Each token
-/// in [0, n_1 ... n_K) stands for exactly one list of integers, and tokens are ordered as the lists
-/// are, by the first that differs.
+/// ((d_1 n_2 + d_2) n_3 + d_3) ... n_K + d_K, a number whose digits have different radices. Each
+/// token in [0, n_1 ... n_K) stands for exactly one list of integers. Tokens have the order of
+/// their lists: the first integer that differs decides.
 class MixedRadix {
  public:
   /// Throws ArgumentError when there are no sizes, one is below 1, or their product exceeds 2⁶³
@@ -24,20 +25,20 @@ class MixedRadix {
 
   [[nodiscard]] const std::vector<std::int64_t>& sizes() const { return sizes_; }
 
-  /// Number of tokens, V.
+  /// The number of tokens, V.
   [[nodiscard]] std::int64_t tokens() const { return tokens_; }
 
-  /// The token of K integers. ShapeError when they are not K, IndexError naming the first that is
-  /// outside its range.
+  /// The token of K integers. Throws ShapeError when there are not K integers, and an IndexError
+  /// that names the first integer outside its range.
   [[nodiscard]] std::int64_t encode(std::span<const std::int64_t> digits) const;
   [[nodiscard]] std::int64_t encode(std::initializer_list<std::int64_t> digits) const {
     return encode(std::span(digits.begin(), digits.size()));
   }
 
-  /// The K integers of a token. IndexError when it is outside [0, V).
+  /// The K integers of a token. Throws IndexError when the token is outside [0, V).
   [[nodiscard]] std::vector<std::int64_t> decode(std::int64_t token) const;
 
-  /// The same for arrays: digits (..., K), tokens (...). ShapeError, IndexError.
+  /// The same for arrays: digits (..., K), tokens (...). Throws ShapeError and IndexError as above.
   [[nodiscard]] Indices encode(const Indices& digits) const;
   [[nodiscard]] Indices decode(const Indices& tokens) const;
 

@@ -10,32 +10,33 @@
 
 namespace tapestry::data {
 
-/// How a token is drawn. The temperature comes first, then `top_k`, then `top_p` of what that left.
+/// How a token is drawn. The temperature comes first. Then `top_k` leaves some tokens, and `top_p`
+/// leaves some of these.
 struct SampleOptions {
-  /// Logits are divided by it: below 1 the likely ones become likelier; 0 always takes the
-  /// likeliest.
+  /// Logits are divided by the temperature. Below 1 likely tokens become likelier; 0 always takes
+  /// the likeliest token.
   double temperature = 1;
-  /// Only so many of the likeliest; 0: all.
+  /// Leaves only the k likeliest tokens; 0 leaves all.
   std::size_t top_k = 0;
-  /// Only the fewest of the likeliest that together have at least this probability, in (0, 1]
+  /// Leaves only the likeliest tokens, as few as together have at least this probability, in (0, 1]
   /// (nucleus sampling: Holtzman et al. 2020).
   double top_p = 1;
 };
 
-/// Probabilities of the tokens as `sample` draws them; they add up to 1. Of equally likely tokens
-/// the first counts as the likelier. Throws ArgumentError for no logits, for NaN among them, when
-/// the largest is not finite, for a temperature that is negative or not finite, and for `top_p`
-/// outside (0, 1].
+/// The probabilities with which `sample` draws the tokens; they add up to 1. Of equally likely
+/// tokens the first counts as the likeliest. Throws ArgumentError when there are no logits, when
+/// one is NaN, when the largest is not finite, for a temperature that is negative or not finite,
+/// and for `top_p` outside (0, 1].
 template <class T>
 [[nodiscard]] std::vector<double> probabilities(std::span<const T> logits,
                                                 const SampleOptions& options = {});
 
-/// Draws a token with `probabilities(logits, options)`; throws as that does.
+/// Draws a token with `probabilities(logits, options)`, and throws what that function throws.
 template <class T>
 [[nodiscard]] std::int64_t sample(std::span<const T> logits, const SampleOptions& options,
                                   Generator& generator = default_generator());
 
-/// The same of all tokens, at a temperature.
+/// Draws from all tokens, at a temperature.
 template <class T>
 [[nodiscard]] std::int64_t sample(std::span<const T> logits, double temperature = 1,
                                   Generator& generator = default_generator()) {

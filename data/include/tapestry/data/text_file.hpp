@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text files as tokens, in bounded memory whatever their size.
+// Reads text files of any size as tokens, in bounded memory.
 #pragma once
 
 #include <cstddef>
@@ -19,29 +19,29 @@ namespace detail {
 class TextInput;
 }
 
-/// A number that tells texts apart, to find out whether a text is the one that a model was trained
-/// on: the FNV-1a hash (Fowler, Noll and Vo) of its bytes followed by their number, as 8 bytes with
-/// the lowest first. It is not meant against forgery.
+/// A number that tells texts apart: with it a program finds out whether a text is the one on which
+/// a model was trained. It is the FNV-1a hash (Fowler, Noll and Vo) of the text's bytes followed by
+/// their number, as 8 bytes with the lowest first. It does not protect against forgery.
 [[nodiscard]] std::uint64_t fingerprint(std::string_view text);
 
 /// The vocabulary of the characters or words of a file, read in parts.
 ///
-/// Throws FileError with the path when the file cannot be opened or read, is not a regular file, is
-/// empty, changes while it is read, is not text (it has a zero byte) or not UTF-8; the last two
-/// name the byte. A byte order mark at its start is not a character of it. Throws ArgumentError for
-/// options that make no sense.
+/// Throws a FileError with the path when the file cannot be opened or read, is not a regular file,
+/// is empty, changes while it is read, is not text (it has a zero byte) or is not UTF-8; in the
+/// last two cases the error names the byte. A byte order mark at the start of the file is not one
+/// of its characters. Throws ArgumentError for options that make no sense.
 [[nodiscard]] Vocabulary vocabulary_of_file(const std::string& path, Unit unit,
                                             const VocabularyOptions& options = {});
 
-/// The tokens of a text file, read from it as needed.
+/// The tokens of a text file, which are read when they are needed.
 ///
-/// When it is made it goes through the file once: it checks it, counts the tokens and notes where
-/// some of them start, in at most 4 MB. The file stays open; replacing it by another of its name
-/// does no harm. Several threads may read at the same time.
+/// The constructor goes through the file once: it checks the text, counts the tokens and notes
+/// where some of them start, in at most 4 MB of memory. The file stays open, so it does no harm
+/// when another file takes its name. Several threads may read at the same time.
 class TextTokens final : public TokenSource {
  public:
-  /// Throws what `vocabulary_of_file` does, and IndexError for what is not in the vocabulary, with
-  /// its byte, unless that has a token for it.
+  /// Throws what `vocabulary_of_file` throws. A character or word that is not in the vocabulary is
+  /// an IndexError that names the byte, unless the vocabulary has a token for unknown symbols.
   TextTokens(const std::string& path, Vocabulary vocabulary);
   TextTokens(const TextTokens&) = delete;
   TextTokens(TextTokens&&) noexcept;
@@ -51,15 +51,16 @@ class TextTokens final : public TokenSource {
 
   [[nodiscard]] std::size_t size() const override { return size_; }
 
-  /// Throws IndexError outside the tokens, FileError when the file has been written to since.
+  /// Throws IndexError for tokens that do not exist, and FileError when the file was changed after
+  /// the constructor read it.
   void read(std::size_t first, std::span<std::int64_t> into) const override;
 
   [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
 
-  /// Size of the file in bytes.
+  /// The size of the file in bytes.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
-  /// That of the whole file's text.
+  /// The fingerprint of the whole text.
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
 
  private:

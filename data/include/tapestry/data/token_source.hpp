@@ -11,16 +11,16 @@
 
 namespace tapestry::data {
 
-/// A sequence of tokens that is read as needed.
+/// A sequence of tokens that is read when it is needed.
 class TokenSource {
  public:
   virtual ~TokenSource() = default;
 
-  /// Number of tokens.
+  /// The number of tokens.
   [[nodiscard]] virtual std::size_t size() const = 0;
 
-  /// Fills `into` with the tokens from number `first` on. Throws IndexError when there are not as
-  /// many, and what the source throws when it cannot be read.
+  /// Fills `into` with the tokens from number `first` on. Throws IndexError when there are not that
+  /// many, and the source's own error when it cannot be read.
   virtual void read(std::size_t first, std::span<std::int64_t> into) const = 0;
 
  protected:
@@ -50,8 +50,8 @@ class TokenArray final : public TokenSource {
 /// A part of another source, such as the last tenth of a text for validation.
 class TokenRange final : public TokenSource {
  public:
-  /// The `count` tokens of `source` from number `first` on. Throws IndexError when there are not as
-  /// many, ArgumentError for a null pointer.
+  /// The `count` tokens of `source` from number `first` on. Throws IndexError when there are not
+  /// that many, ArgumentError for a null pointer.
   TokenRange(std::shared_ptr<const TokenSource> source, std::size_t first, std::size_t count);
 
   [[nodiscard]] std::size_t size() const override { return count_; }

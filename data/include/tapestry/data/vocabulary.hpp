@@ -20,13 +20,14 @@ namespace tapestry::data {
 
 /// Which symbols of a text a vocabulary takes, and which it has besides.
 struct VocabularyOptions {
-  /// A character or word that occurs less often is left out.
+  /// A character or word that occurs less often than this is left out.
   std::size_t min_count = 1;
-  /// The most symbols, `special` and `unknown` included: the most frequent ones stay, of equally
-  /// frequent ones the first in byte order. 0: no limit.
+  /// The largest number of symbols, including `special` and `unknown`. The most frequent symbols
+  /// stay; of equally frequent ones the first in byte order. 0 means no limit.
   std::size_t max_size = 0;
-  /// The symbol for all that is left out or not known, such as "<unk>"; for words, which hold the
-  /// space before them, " <unk>" reads well. Empty: there is none, and such a text is an error.
+  /// The symbol that stands for everything that is left out or not known, such as "<unk>". A word
+  /// holds the space before it, so " <unk>" reads well for words. If this is empty there is no such
+  /// symbol, and a text with an unknown piece is an error.
   std::string unknown = {};
   /// The first tokens, such as "<start>" and "<end>"; `encode` never finds them in a text.
   std::vector<std::string> special = {};
@@ -44,60 +45,64 @@ using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>
 }  // namespace detail
 
 /// Symbols and their numbers: token k stands for the k-th symbol. Symbols and texts are UTF-8. A
-/// byte order mark (U+FEFF) at the very start of a text tells its encoding and is no part of it,
-/// unless it was given as a symbol.
+/// byte order mark (U+FEFF) at the very start of a text only tells the encoding. It is not a part
+/// of the text, unless it was given as a symbol.
 class Vocabulary {
  public:
-  /// The special symbols, the one for what is unknown, and the distinct characters (Unicode code
-  /// points) of `text`, in ascending order.
-  /// Throws ArgumentError for an empty text and for invalid UTF-8, naming the byte; and for options
-  /// that make no sense: a count of 0, a size without room for a character, a symbol given twice, a
-  /// special symbol that is a character of the text.
+  /// The vocabulary of the special symbols, the unknown symbol, and the distinct characters
+  /// (Unicode code points) of `text`, in ascending order. Throws ArgumentError for an empty text,
+  /// for invalid UTF-8 (and names the byte), and for options that make no sense: a count of 0, a
+  /// size without room for a character, a symbol given twice, a special symbol that is a character
+  /// of the text.
   [[nodiscard]] static Vocabulary of_characters(std::string_view text,
                                                 const VocabularyOptions& options = {});
 
-  /// The same with the distinct words of `text`, the most frequent first; equally frequent ones in
-  /// byte order.
+  /// The same with the distinct words of `text`, the most frequent first; equally frequent words
+  /// are in byte order.
   [[nodiscard]] static Vocabulary of_words(std::string_view text,
                                            const VocabularyOptions& options = {});
 
-  /// The given symbols, in their order; a symbol may be longer than one character ("<start>").
+  /// The vocabulary of the given symbols, in their order. A symbol may be longer than one character
+  /// ("<start>").
   /// Throws ArgumentError for an empty list and for a symbol that is empty, given twice or not
   /// valid UTF-8.
   [[nodiscard]] static Vocabulary of_symbols(std::vector<std::string> symbols);
 
-  /// What `to_json` wrote. Throws ArgumentError for anything else, and says what is wrong.
+  /// Reads the text that `to_json` wrote. Throws ArgumentError for any other text, and says what is
+  /// wrong with it.
   [[nodiscard]] static Vocabulary from_json(std::string_view json);
 
-  /// The vocabulary as one line of JSON, all that is needed to encode and decode as it does.
+  /// The vocabulary as one line of JSON, from which `from_json` makes an equal one.
   [[nodiscard]] std::string to_json() const;
 
-  /// What texts are cut into; of a list of symbols, which may start at any character, `character`.
+  /// The pieces into which texts are cut. It is `character` for a list of symbols, since a symbol
+  /// may start at any character.
   [[nodiscard]] Unit unit() const {
     return matching_ == Matching::word ? Unit::word : Unit::character;
   }
 
-  /// The token of what is not known, if there is one.
+  /// The token of the unknown symbol, if there is one.
   [[nodiscard]] std::optional<std::int64_t> unknown() const { return unknown_; }
 
-  /// Number of special symbols: the first tokens.
+  /// The number of special symbols. They are the first tokens.
   [[nodiscard]] std::size_t special_count() const { return special_; }
 
-  /// Number of symbols, V; tokens are 0 to V - 1.
+  /// The number of symbols, V; tokens are 0 to V - 1.
   [[nodiscard]] std::size_t size() const { return symbols_.size(); }
 
   /// The symbols in token order.
   [[nodiscard]] const std::vector<std::string>& symbols() const { return symbols_; }
 
-  /// The tokens of `text`, shape (N,): of its characters or words, or, in a vocabulary of a list of
-  /// symbols, from left to right at each place the longest symbol that fits.
-  /// `decode(encode(text)) == text` holds where all is known, but for a byte order mark.
-  /// Throws IndexError naming the character or word and its place where no symbol fits and there is
-  /// none for what is unknown, ArgumentError naming the byte where `text` is not valid UTF-8.
+  /// The tokens of `text`, shape (N,): one for each character or word. A vocabulary of a list of
+  /// symbols goes from left to right and takes the longest symbol that fits.
+  /// `decode(encode(text)) == text` holds if all pieces are known, except for a byte order mark.
+  /// Where no symbol fits and there is no unknown symbol, throws an IndexError that names the
+  /// character or word and its place. Where `text` is not valid UTF-8, throws an ArgumentError that
+  /// names the byte.
   [[nodiscard]] Indices encode(std::string_view text) const;
 
-  /// The symbols of `tokens`, joined; an array of several axes is read in row-major order.
-  /// Throws IndexError naming the token and its position when it is outside [0, V).
+  /// The symbols of `tokens`, joined. An array of several axes is read in row-major order.
+  /// Throws an IndexError that names the token and its position when it is outside [0, V).
   [[nodiscard]] std::string decode(const Indices& tokens) const;
   [[nodiscard]] std::string decode(std::span<const std::int64_t> tokens) const;
 
@@ -110,7 +115,7 @@ class Vocabulary {
   /// The symbol of `token`. Throws IndexError when it is outside [0, V).
   [[nodiscard]] const std::string& symbol(std::int64_t token) const;
 
-  /// Whether both encode and decode alike.
+  /// Whether both encode and decode in the same way.
   friend bool operator==(const Vocabulary& a, const Vocabulary& b) {
     return a.matching_ == b.matching_ && a.special_ == b.special_ && a.unknown_ == b.unknown_ &&
            a.symbols_ == b.symbols_;
@@ -122,8 +127,9 @@ class Vocabulary {
 
   enum class Matching : std::uint8_t { character, word, longest };
 
-  /// A token and the bytes of the text that it stands for. `token` is -1 when those are not known
-  /// and there is no token for that; `length` is 0 when no symbol fits or they are not UTF-8.
+  /// A token, and the number of bytes of the text for which it stands. `token` is -1 when the bytes
+  /// are not known and there is no unknown symbol. `length` is 0 when no symbol fits or the bytes
+  /// are not UTF-8.
   struct Match {
     std::int64_t token = -1;
     std::size_t length = 0;
@@ -132,16 +138,17 @@ class Vocabulary {
   Vocabulary(Matching matching, std::vector<std::string> symbols, std::size_t special,
              std::optional<std::int64_t> unknown);
 
-  /// Bytes of the byte order mark at the start of a whole text that is not a symbol; 0 or 3.
+  /// The bytes of a byte order mark at the start of a whole text, 0 or 3; 0 if the mark is a
+  /// symbol.
   [[nodiscard]] std::size_t mark_length(std::string_view text) const;
 
   [[nodiscard]] Match first_of(std::string_view text) const;
   [[nodiscard]] Match longest_match(std::string_view text) const;
 
-  /// So many bytes, or the end of the text, must be in sight for `first_of` to be right.
+  /// `first_of` must see this many bytes, or the end of the text, to be right.
   [[nodiscard]] std::size_t lookahead() const;
 
-  /// The token of a character or word, that for what is unknown, or -1.
+  /// The token of a character or word, else the token of the unknown symbol, else -1.
   [[nodiscard]] std::int64_t find(std::string_view symbol) const;
 
   Matching matching_;
@@ -153,8 +160,8 @@ class Vocabulary {
   std::vector<std::size_t> lengths_;  // the distinct lengths of the symbols, longest first
 };
 
-/// Counts the characters or words of a text that comes in parts, for texts of any size: it keeps
-/// each distinct one once.
+/// Counts the characters or words of a text that comes in parts. The text may have any size: the
+/// builder keeps each distinct character or word once.
 ///
 ///     VocabularyBuilder builder(Unit::word);
 ///     while (std::getline(file, line)) builder.add(line + '\n');
@@ -163,12 +170,13 @@ class VocabularyBuilder {
  public:
   explicit VocabularyBuilder(Unit unit);
 
-  /// Adds the next part of the text, cut anywhere, be it within a character. Throws ArgumentError
-  /// where it is not UTF-8, naming the byte counted from the start; then it adds nothing.
+  /// Adds the next part of the text. Parts may be cut anywhere, even within a character. Where the
+  /// text is not UTF-8, adds nothing and throws an ArgumentError that names the byte, counted from
+  /// the start of the text.
   void add(std::string_view piece);
 
-  /// The vocabulary of all that was added: that of `Vocabulary::of_characters` or `of_words`, with
-  /// the same errors. More may be added after it.
+  /// The vocabulary of everything that was added, as `Vocabulary::of_characters` or `of_words`
+  /// makes it, with the same errors. You may add more afterwards.
   [[nodiscard]] Vocabulary build(const VocabularyOptions& options = {}) const;
 
  private:

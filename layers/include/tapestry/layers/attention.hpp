@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Attention: for each query, a mean of the positions of a sequence, weighted by how well they fit.
+// Attention: for each query, a mean over the positions of a sequence. A position that fits the
+// query better has a larger weight.
 //
 //   weights(t, b, s) = softmax over s of score(query(t, b), key(s, b))
 //   context(t, b)    = sum over s of weights(t, b, s) value(s, b)
 //
 // Letters: T queries (steps of a decoder) of Q features, S positions (steps of an encoder) of M
-// features, B sequences, A features in which both are compared. Positions beyond the length of a
-// sequence have weight exactly 0 and get no gradient.
+// features, B sequences, A features in which queries and positions are compared. Positions beyond
+// the length of a sequence have a weight of exactly 0 and get no gradient.
 //
 //   layers::AdditiveAttention<> attention(Q, M, A);
 //   const auto memory = attention.memory(encoder_output, source_lengths);  // once for a sequence
@@ -24,16 +25,16 @@
 
 namespace tapestry::layers {
 
-/// What queries look at. One sequence (B = 1) serves queries of any batch.
+/// The sequences at which queries look. One sequence (B = 1) serves queries of any batch.
 template <class T>
 struct AttentionMemory {
   Variable<T> values;  ///< (S, B, M)
-  Variable<T> keys;    ///< (S, B, A), what queries are compared with
+  Variable<T> keys;    ///< (S, B, A), to which queries are compared
   std::optional<Variable<T>>
       padding;  ///< (B, S): 1 beyond the end of a sequence, if they have ends
 };
 
-/// What attention returns; for structured bindings. The weights add up to 1 over S.
+/// The result of attention, for structured bindings. The weights add up to 1 over S.
 template <class T>
 struct Attended {
   Variable<T> context;  ///< (T, B, M)
@@ -53,12 +54,12 @@ struct AdditiveAttention {
   /// Throws ArgumentError when a size is 0.
   AdditiveAttention(std::size_t query_size, std::size_t memory_size, std::size_t attention_size);
 
-  /// The memory of `values` (S, B, M), with lengths of 1 to S, or all of S when there are none.
-  /// ShapeError, ArgumentError.
+  /// The memory of `values` (S, B, M). Lengths are from 1 to S; without lengths each sequence has S
+  /// positions. Throws ShapeError or ArgumentError when values or lengths do not fit.
   AttentionMemory<T> memory(const Variable<T>& values,
                             const std::vector<std::size_t>& lengths = {});
 
-  /// query (T, B, Q). ShapeError when it does not fit the memory.
+  /// query (T, B, Q). Throws ShapeError when it does not fit the memory.
   Attended<T> operator()(const Variable<T>& query, const AttentionMemory<T>& memory);
 
   void visit(auto&& part) {
@@ -87,7 +88,7 @@ struct GeneralAttention {
 };
 
 struct DotAttentionOptions {
-  /// Divide scores by √Q, so that they do not grow with it (Vaswani et al. 2017).
+  /// Divides scores by √Q, so that they do not grow with Q (Vaswani et al. 2017).
   bool scaled = false;
 };
 

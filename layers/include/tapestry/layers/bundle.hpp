@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A model and what its training needs to go on, as one thing to save and load:
+// A bundle is a model together with everything that its training needs to go on. It is saved and
+// loaded as one thing:
 //
 //   Bundle run = bundle(model, adam, default_generator(), named("step", step),
 //                       named("batches", batches), named("carry", carry));
 //   if (resume) load(run, "run.safetensors");
 //   for (; step < 1000; ++step) { ...; if (step % 100 == 0) save(run, "run.safetensors"); }
 //
-// A run that is resumed so has bitwise the losses of one that never stopped.
+// A run that is resumed in this way has bit for bit the losses of a run that never stopped.
 #pragma once
 
 #include <tuple>
@@ -27,9 +28,10 @@ NamedPart<Part> named(const char* name, Part& part) {
   return {name, part};
 }
 
-/// A model, and beside it other parts. It refers to them and owns nothing: all must outlive it.
-/// To `save`, `load`, `save_npz` and `load_npz` it is a model like any other. It is neither copied
-/// nor moved, since it would refer to the parts of the old place: make it where it is used.
+/// A model with other parts beside it. A bundle refers to its parts and owns nothing, so all parts
+/// must outlive it. `save`, `load`, `save_npz` and `load_npz` take it like any other model. It can
+/// be neither copied nor moved, since a copy would refer to the old parts: make it where you use
+/// it.
 template <class Model, class... Parts>
 class Bundle {
  public:
@@ -62,17 +64,17 @@ NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
 }  // namespace detail
 
 /// Bundles a model with optimizers ("optimizer"), schedulers of learning rates ("scheduler"),
-/// generators ("generator"), and whatever else is given with a name: `named("step", step)` for
+/// generators ("generator"), and anything else that is given with a name: `named("step", step)` for
 /// numbers (float, double, integers of 32 and 64 bits), `named("h", carry.h)` for an Array, and any
-/// struct with `visit`. Two optimizers need names too, else both would be "optimizer".
+/// struct with `visit`. Two optimizers need names too, otherwise both would be called "optimizer".
 ///
-/// In the file, the model's tensors have the names that they have without the bundle, so that
-/// PyTorch needs only to leave out the rest:
+/// In the file, the model's tensors have the same names as without the bundle. So PyTorch only has
+/// to leave out the rest:
 ///
 ///   with safetensors.safe_open("run.safetensors", framework="pt") as f:
 ///       module.load_state_dict({k: f.get_tensor(k) for k in module.state_dict()})
 ///
-/// and `load(model, path, {.ignore_surplus = true})` does. Names of the rest:
+/// and `load(model, path, {.ignore_surplus = true})` leaves it out too. The rest has these names:
 ///
 ///   optimizer.Adam.learning_rate          F64 (1,); of further groups, learning_rate.1 and so on
 ///   optimizer.Adam.step.<parameter>       U64 ()
@@ -80,9 +82,9 @@ NamedPart<Part> as_named(Part& part) { return {Part::part_name, part}; }
 ///   scheduler.steps                       U64 (); see LRScheduler
 ///   generator                             U64 (315,): see Generator::State
 ///
-/// Of an optimizer, what it learned is saved, and its learning rate; its other options are those
-/// with which it was made. An array of shape (0), as in a carry that holds no state yet, takes the
-/// shape that it has in the file; all others must have it already.
+/// The file holds an optimizer's memories and its learning rate. Its other options are those with
+/// which you made it. An array of shape (0), as in a carry that holds no state yet, takes the shape
+/// that it has in the file; any other array must have this shape already.
 template <class Model, class... Parts>
 auto bundle(Model& model, Parts&&... parts) {
   return Bundle(model, detail::as_named(parts)...);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Search for the most probable sequence of tokens, one token after another.
 //
-// Both searches ask a step callback, `step(token, state) -> {log_probs, state}`, for the logarithms
-// of the probabilities of the next token (V of them; an array, view or vector) and the state after
-// `token`. A state is any value that can be copied; each hypothesis has its own.
+// Both searches call a function of yours, `step(token, state) -> {log_probs, state}`. It returns
+// the logarithms of the probabilities of the next token (V of them, as an array, view or vector),
+// and the state after `token`. A state is any value that can be copied; each hypothesis has its
+// own.
 //
 //   const auto step = [&](std::int64_t token, const auto& state) {
 //     const auto [output, next] = model.lstm(model.embed(tape, one(token)), state);
@@ -22,9 +23,9 @@ namespace tapestry {
 
 /// A sequence that a search has found.
 struct Hypothesis {
-  std::vector<std::int64_t> tokens;  ///< without start and end token
-  double log_probability = 0;        ///< sum over the tokens, that of the end token included
-  double score = 0;                  ///< what the search ranks by
+  std::vector<std::int64_t> tokens;  ///< without the start and end tokens
+  double log_probability = 0;        ///< the sum over all tokens, including the end token
+  double score = 0;                  ///< the number by which the search ranks
   bool ended = false;                ///< whether the end token came before the maximal length
 };
 
@@ -37,15 +38,15 @@ struct BeamOptions {
   std::size_t width = 4;                           ///< hypotheses that are followed at a time
   std::optional<std::int64_t> end = std::nullopt;  ///< the token that ends a sequence, if any
   std::size_t max_length = 100;                    ///< tokens of a sequence, the end token included
-  /// Score = log_probability / length^alpha, over a length that includes the end token. 0 prefers
-  /// short sequences, 1 compares the mean of the tokens' log-probabilities.
+  /// The score is log_probability / length^alpha, where the length includes the end token. An alpha
+  /// of 0 prefers short sequences; 1 compares the mean log-probability of the tokens.
   double alpha = 0;
-  std::size_t best = 1;  ///< number of hypotheses that are returned, at most the width
+  std::size_t best = 1;  ///< the number of hypotheses to return, at most the width
 };
 
 namespace detail {
 
-/// `log_probs`, checked to be logarithms of probabilities. ArgumentError.
+/// Returns `log_probs`. Throws ArgumentError unless they are logarithms of probabilities.
 std::vector<double> checked(const char* op, std::vector<double> log_probs);
 
 template <class LogProbs>
@@ -69,19 +70,19 @@ class Greedy {
   Hypothesis hypothesis_;
 };
 
-/// The hypotheses of a beam search: those that still grow, and those that have ended.
+/// The hypotheses of a beam search: some still grow, and some have ended.
 class Beam {
  public:
   Beam(std::int64_t start, const BeamOptions& options);
 
   [[nodiscard]] bool done() const;
 
-  /// Number of hypotheses that grow, and the token that one of them came to last.
+  /// The number of hypotheses that grow, and the last token of one of them.
   [[nodiscard]] std::size_t size() const { return growing_.size(); }
   [[nodiscard]] std::int64_t last_token(std::size_t i) const { return last_tokens_[i]; }
 
   /// Replaces the hypotheses by the best of all continuations, where hypothesis i continues with
-  /// `log_probs[i]`; tells for each that grows on which one it came from.
+  /// `log_probs[i]`. Returns for each hypothesis that grows on the one from which it came.
   std::vector<std::size_t> advance(const std::vector<std::vector<double>>& log_probs);
 
   [[nodiscard]] std::vector<Hypothesis> best() const;
@@ -98,9 +99,9 @@ class Beam {
 
 }  // namespace detail
 
-/// Takes the most probable token at each step (of equal ones the first) until the end token or the
-/// maximal length. ArgumentError when max_length is 0, when a log-probability is NaN or positive,
-/// or when no token is possible.
+/// Takes the most probable token at each step (the first of equally probable ones) until the end
+/// token or the maximal length. Throws ArgumentError when max_length is 0, when a log-probability
+/// is NaN or positive, or when no token is possible.
 template <class State, class Step>
 Hypothesis greedy_search(std::int64_t start, State state, const Step& step,
                          const GreedyOptions& options = {}) {
@@ -113,12 +114,13 @@ Hypothesis greedy_search(std::int64_t start, State state, const Step& step,
   return greedy.result();
 }
 
-/// Follows the `width` most probable beginnings at a time (Sutskever et al. 2014) and returns the
-/// `best` sequences with the highest scores, best first; fewer when fewer were found. A beginning
-/// that ends leaves the beam. The search ends when no beginning can come to a better score any
-/// more, or at the maximal length, where those that have not ended count as they are. Width 1 is
-/// greedy search; a width of all possible sequences is exhaustive. ArgumentError as above, or when
-/// the width is 0, `best` is not from 1 to the width, or alpha is negative or not finite.
+/// Follows the `width` most probable beginnings at a time (Sutskever et al. 2014). Returns the
+/// `best` sequences with the highest scores, the best one first, or fewer if fewer were found. A
+/// beginning that ends leaves the beam. The search ends when no beginning can reach a better score
+/// any more, or at the maximal length; then a sequence that has not ended counts as it is. Width 1
+/// is greedy search; a width of all possible sequences searches everything. Throws ArgumentError as
+/// above, and when the width is 0, `best` is not from 1 to the width, or alpha is negative or not
+/// finite.
 template <class State, class Step>
 std::vector<Hypothesis> beam_search(std::int64_t start, State state, const Step& step,
                                     const BeamOptions& options = {}) {

@@ -7,10 +7,10 @@
 
 namespace tapestry::layers {
 
-/// Dropout (Srivastava et al. 2014), as torch.nn.Dropout: in training each element is 0 with
-/// probability p and divided by 1 - p otherwise; in evaluation nothing changes.
+/// Dropout (Srivastava et al. 2014), as torch.nn.Dropout. In training, each element becomes 0 with
+/// probability p, and is divided by 1 - p otherwise. In evaluation nothing changes.
 ///
-/// x (...), y (...). Draws from `default_generator()`.
+/// x (...), y (...). Random numbers come from `default_generator()`.
 template <class T = float>
 class Dropout : public Layer {
  public:

@@ -13,16 +13,17 @@ namespace tapestry::layers {
 
 /// A learned vector for each token, as torch.nn.Embedding.
 ///
-/// tokens (...), weight (V, E), result (..., E). The weights start normal with variance 1.
+/// tokens (...), weight (V, E), result (..., E). The initial weights are normal with variance 1.
 template <class T = float>
 class Embedding : public Layer {
  public:
   using value_type = T;
 
-  /// `count` tokens V, vectors of `size` E. Throws ArgumentError when one is 0.
+  /// `count` is the number of tokens V, `size` the length of a vector E. Throws ArgumentError when
+  /// one of them is 0.
   Embedding(std::size_t count, std::size_t size);
 
-  /// Throws IndexError naming the first token outside [0, V) and its position.
+  /// Throws an IndexError that names the first token outside [0, V) and its position.
   Variable<T> operator()(Tape<T>& tape, const Indices& tokens);
 
   [[nodiscard]] Parameter<T>& weight() { return weight_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sequence to sequence: an encoder reads the source, a decoder starts from the encoder's last state
-// and writes the target (Sutskever et al. 2014), looking back at the source through attention if
-// there is one (Luong et al. 2015):
+// From sequence to sequence: an encoder reads the source. A decoder starts from the encoder's last
+// state and writes the target (Sutskever et al. 2014). With attention, it looks back at the source
+// (Luong et al. 2015):
 //
 //   h(t), state = decoder(embedding of input(t), state)
 //   c(t)        = attention of h(t) to the encoder's outputs
@@ -34,7 +34,7 @@
 
 namespace tapestry::detail {
 
-/// For each element `truth` with probability `teacher_forcing`, otherwise `own`. Both (B).
+/// Takes for each element `truth` with probability `teacher_forcing`, otherwise `own`. Both (B).
 Indices scheduled(const Indices& truth, const Indices& own, double teacher_forcing);
 
 /// Row `t` of tokens (T, B): (1, B).
@@ -51,7 +51,7 @@ std::vector<std::size_t> source_lengths(const std::vector<std::size_t>& lengths,
 
 namespace tapestry::layers {
 
-/// In place of an attention: the decoder knows of the source what the encoder's last state holds.
+/// Takes the place of an attention: the decoder knows only the encoder's last state.
 template <class T = float>
 struct NoAttention {
   using value_type = T;
@@ -68,32 +68,32 @@ struct EncoderDecoderOptions {
 };
 
 struct DecodingOptions {
-  /// Probability with which a step of the decoder reads the true token before it, drawn for each
-  /// step and sequence (scheduled sampling, Bengio et al. 2015); otherwise it reads the token that
-  /// the model itself found most probable. 1: teacher forcing, 0: free running.
+  /// The probability with which a step of the decoder reads the true previous token, drawn for each
+  /// step and sequence (scheduled sampling, Bengio et al. 2015). Otherwise the step reads the token
+  /// that the model itself found most probable. 1 is teacher forcing, 0 is free running.
   double teacher_forcing = 1;
 };
 
-/// What the decoder writes; for structured bindings.
+/// The output of the decoder, for structured bindings.
 template <class T>
 struct Decoded {
   Variable<T> logits;                  ///< (T, B, V)
-  std::optional<Variable<T>> weights;  ///< (T, B, S): what each step attended to, with attention
+  std::optional<Variable<T>> weights;  ///< (T, B, S): the attention of each step, if there is one
 };
 
-/// What the encoder leaves to the decoder.
+/// The result of the encoder, which the decoder reads.
 template <class T, class State>
 struct Encoded {
-  State state;                               ///< of the last step of each source
-  std::optional<AttentionMemory<T>> memory;  ///< with attention
+  State state;                               ///< after the last step of each source
+  std::optional<AttentionMemory<T>> memory;  ///< if there is attention
 };
 
-/// The inputs of a decoder that is to write `targets` (T, B): the start token, then each target but
-/// the last. ShapeError when they are not of rank 2.
+/// The inputs of a decoder that shall write `targets` (T, B): the start token, then each target
+/// except the last. Throws ShapeError when the targets are not of rank 2.
 [[nodiscard]] Indices decoder_inputs(const Indices& targets, std::int64_t start);
 
-/// An encoder-decoder of a recurrent layer (RNN, LSTM, GRU) and an attention, or none. A plain
-/// struct: its parts may be used and replaced by themselves.
+/// An encoder-decoder of a recurrent layer (RNN, LSTM, GRU), with or without attention. It is a
+/// plain struct: you may use and replace its parts.
 ///
 ///   layers::EncoderDecoder<layers::GRU<>, layers::GeneralAttention<>> model(
 ///       {.source_tokens = 28, .target_tokens = 28, .embedding_size = 32, .hidden_size = 64},
@@ -112,8 +112,8 @@ struct EncoderDecoder {
   Embedding<T> target_embedding;
   Recurrent encoder;
   Recurrent decoder;
-  Attention attention;               ///< of queries of size H to a memory of size H
-  std::optional<Linear<T>> combine;  ///< W_c (H, 2H), with attention
+  Attention attention;               ///< queries and memory have size H
+  std::optional<Linear<T>> combine;  ///< W_c (H, 2H), if there is attention
   Linear<T> head;                    ///< W_o (V, H), b_o (V)
 
   /// Throws ArgumentError when a size is 0, dropout is outside [0, 1], or there is dropout and only
@@ -138,24 +138,26 @@ struct EncoderDecoder {
     part("head", head);
   }
 
-  /// Logits for the targets of `inputs` (T, B), see `decoder_inputs`, given sources (S, B) with
-  /// lengths of 1 to S, or all of S when there are none. Without teacher forcing only the first
-  /// row of inputs is read, and their number of rows. ShapeError, IndexError, ArgumentError.
+  /// The logits for the targets of `inputs` (T, B), see `decoder_inputs`, given sources (S, B).
+  /// Lengths are from 1 to S; without lengths each source has S steps. Without teacher forcing only
+  /// the first row of the inputs and the number of rows matter. Throws ShapeError, IndexError or
+  /// ArgumentError when an argument does not fit.
   Decoded<T> operator()(Tape<T>& tape, const Indices& source,
                         const std::vector<std::size_t>& lengths, const Indices& inputs,
                         DecodingOptions options = {});
 
-  /// Reads the sources. As above.
+  /// Reads the sources; arguments and errors are as above.
   Encoded<T, State> encode(Tape<T>& tape, const Indices& source,
                            const std::vector<std::size_t>& lengths = {});
 
-  /// Reads tokens (T, B), moves `state` past them, and returns what was written meanwhile. With the
+  /// Reads tokens (T, B), moves `state` past them, and returns the output of these steps. With the
   /// memory of one source, B may be any number.
   Decoded<T> decode(Tape<T>& tape, const Indices& tokens, State& state,
                     const std::optional<AttentionMemory<T>>& memory);
 
-  /// The most probable outputs for one source (S, 1), by beam search; greedy with a width of 1.
-  /// Records nothing. Mind `eval(model)` where there is dropout. Throws what `beam_search` does.
+  /// The most probable outputs for one source (S, 1), found by beam search; a width of 1 is greedy
+  /// search. It records nothing. If the model has dropout, call `eval(model)` before. Throws what
+  /// `beam_search` throws.
   std::vector<Hypothesis> translate(Tape<T>& tape, const Indices& source, std::int64_t start,
                                     const BeamOptions& options);
 

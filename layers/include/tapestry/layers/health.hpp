@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How a recurrent layer fares in training: sizes of values and gradients along time, gates that are
-// stuck, units that do nothing, steps that are too large. Cheap enough for every hundredth step:
+// The health of a recurrent layer in training: the sizes of values and gradients along time, gates
+// that are stuck, units that do nothing, updates that are too large. It is cheap enough for every
+// hundredth step:
 //
 //   const auto result = model.lstm(x);
 //   ...
@@ -36,14 +37,14 @@ namespace tapestry {
 /// A gate or state at one step.
 struct StepHealth {
   std::size_t time = 0;
-  double norm = 0;  ///< root of the mean over sequences of the sum of squares over units
+  double norm = 0;  ///< the root of the mean over sequences of the sum of squares over units
 
-  /// The same of the gradient; NaN when the tape does not hold it: backward has not run, or the
-  /// layer was recorded as one fused op.
+  /// The same for the gradient. It is NaN when the tape does not hold the gradient: backward has
+  /// not run, or the layer was recorded as one fused op.
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();
 
-  /// Shares of the values near the lower and upper end of the gate's range: below 0.1 and above 0.9
-  /// of a sigmoid, below -0.9 and above 0.9 of anything else.
+  /// The shares of the values near the lower and the upper end of the gate's range: below 0.1 and
+  /// above 0.9 for a sigmoid, below -0.9 and above 0.9 for anything else.
   double low = 0;
   double high = 0;
 };
@@ -57,7 +58,7 @@ struct ValueHealth {
   double low = 0;  ///< means over all steps
   double high = 0;
   std::size_t units = 0;
-  std::size_t dead = 0;  ///< units with one value, up to 10⁻⁶, at all steps of all sequences
+  std::size_t dead = 0;  ///< units that keep one value, up to 10⁻⁶, at all steps of all sequences
 };
 
 struct HealthReport {
@@ -68,9 +69,9 @@ struct HealthReport {
 
 template <class T>
 struct HealthOptions {
-  ParameterList<T> parameters = {};   ///< to report on; by default those of the layer
+  ParameterList<T> parameters = {};   ///< the ones to report on; by default those of the layer
   std::function<void()> update = {};  ///< called once, see `parameter_health`
-  layers::Lengths lengths = {};       ///< as the layer was called with
+  layers::Lengths lengths = {};       ///< the lengths with which the layer was called
 };
 
 namespace detail {
@@ -96,10 +97,10 @@ HealthReport health_report(std::derived_from<layers::RecurrentLayer<T>> auto& la
 /// Two tables for readers: gates and states by layer, and parameters.
 std::ostream& operator<<(std::ostream& out, const HealthReport& report);
 
-/// Appends a line for each gate or state and step, and one for each parameter, with a line of
-/// headings if the file is new:
+/// Appends one line for each gate or state and step, and one for each parameter. A new file begins
+/// with a line of headings:
 /// training_step,what,name,layer,direction,time,norm,gradient_norm,low,high,dead,update_ratio.
-/// What does not apply is empty. FileError.
+/// A field that does not apply is empty. Throws FileError.
 void append_csv(const HealthReport& report, const std::filesystem::path& path,
                 std::uint64_t training_step);
 

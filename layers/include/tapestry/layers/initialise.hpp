@@ -13,11 +13,11 @@
 
 namespace tapestry {
 
-/// Which parameters get which initial values.
+/// Says which parameters get which initial values.
 struct InitRule {
-  /// Paths of parameters, "lstm.weight_hh_l0"; * stands for any text, ? for one character.
+  /// The paths of the parameters, "lstm.weight_hh_l0"; * stands for any text, ? for one character.
   std::string parameters;
-  /// Name of an initialiser, with arguments where it takes any: "orthogonal", "normal(0.02)".
+  /// The name of an initialiser, with its arguments if it has any: "orthogonal", "normal(0.02)".
   std::string initialiser;
 };
 
@@ -71,8 +71,8 @@ class InitTargets {
 ///                      {"*.bias_*", "zeros"},
 ///                      {"lstm.bias_ih*", "forget_bias(1)"}});
 ///
-/// Rules are applied in order, so later ones win; parameters that no rule names keep their values.
-/// The initialisers, which are those of layers/init.hpp:
+/// Rules are applied in order, so a later rule wins. A parameter that no rule names keeps its
+/// value. These are the initialisers of layers/init.hpp:
 ///
 ///   zeros, ones, constant(c)
 ///   uniform(bound)                   in [-bound, bound)
@@ -84,10 +84,11 @@ class InitTargets {
 ///                                    bias that belongs to the gate "f"; the rest stays. There are
 ///                                    two biases, which are added: name one of them.
 ///
-/// A gain is a number or one that `calculate_gain` knows: "he_normal(leaky_relu, fan_out)". Gates
-/// are the blocks of H rows of a part that has a `cell()`, as recurrent layers do.
-/// Throws ArgumentError for an unknown name, wrong arguments and a pattern that matches nothing,
-/// ShapeError for an initialiser that does not fit a parameter; then nothing has changed.
+/// A gain is a number, or a name that `calculate_gain` knows: "he_normal(leaky_relu, fan_out)".
+/// Gates are the blocks of H rows in a part that has a `cell()`, as recurrent layers
+/// do. Throws ArgumentError for an unknown name, wrong arguments and a pattern that matches
+/// nothing, and ShapeError for an initialiser that does not fit a parameter. Then nothing has
+/// changed.
 template <class T = void, class Model>
 void initialise(Model& model, const std::vector<InitRule>& rules) {
   using Scalar =

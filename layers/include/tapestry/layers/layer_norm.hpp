@@ -19,14 +19,15 @@ struct LayerNormOptions {
 ///
 ///   y = (x - mean(x)) / √(var(x) + ε) · weight + bias
 ///
-/// x (..., F), weight (F), bias (F), y (..., F); the variance is that of a population. The weight
-/// starts at 1, the bias at 0.
+/// x (..., F), weight (F), bias (F), y (..., F). The variance is the mean of the squared deviations
+/// (divided by F, not F - 1). The weight starts at 1, the bias at 0.
 template <class T = float>
 class LayerNorm : public Layer {
  public:
   using value_type = T;
 
-  /// Over `size` features F. ArgumentError when it is 0 or epsilon is negative or not finite.
+  /// Normalises over `size` features, F. Throws ArgumentError when the size is 0, or epsilon is
+  /// negative or not finite.
   explicit LayerNorm(std::size_t size, LayerNormOptions options = {});
 
   /// Throws ShapeError when the last axis of x is not F.

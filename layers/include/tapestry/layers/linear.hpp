@@ -16,8 +16,8 @@ struct LinearOptions {
 
 /// y = x Wᵀ + b, as torch.nn.Linear.
 ///
-/// x (..., I), W = weight (O, I), b = bias (O), y (..., O). Both start uniform in
-/// [-1/√I, 1/√I).
+/// x (..., I), W = weight (O, I), b = bias (O), y (..., O). The initial values of both are uniform
+/// in [-1/√I, 1/√I).
 template <class T = float>
 class Linear : public Layer {
  public:

@@ -11,10 +11,9 @@
 //   };
 //
 // A part is a parameter, a layer, another such struct, or a vector, array or optional of them.
-// Parameters, names on the tape, train and eval mode, saving and loading follow from it.
-// Optimizers, generators, arrays and numbers can be parts too, for the sake of saving them. The
-// parts of a part whose name is empty have their names to themselves: `part("", embed)` gives
-// "weight".
+// Parameters, names on the tape, train and eval mode, saving and loading follow from `visit`.
+// Optimizers, generators, arrays and numbers can be parts too, so that they are saved. If the name
+// of a part is empty, its own parts keep their short names: `part("", embed)` gives "weight".
 #pragma once
 
 #include <array>
@@ -36,7 +35,7 @@ namespace tapestry {
 
 namespace detail {
 
-/// The path of a part within its model, "encoder.lstm", built up without heap memory.
+/// The path of a part within its model, "encoder.lstm". It uses no heap memory.
 class PartPath {
  public:
   class Segment {
@@ -73,8 +72,8 @@ inline constexpr bool is_parameter = false;
 template <class T>
 inline constexpr bool is_parameter<Parameter<T>> = true;
 
-/// Numbers that are no parameters, and objects that show their state as numbers: what a file holds
-/// besides parameters.
+/// A file also holds these parts beside parameters: numbers, arrays, and objects that show their
+/// state as numbers.
 template <class X>
 inline constexpr bool is_array = false;
 template <class T>
@@ -103,7 +102,7 @@ concept Visitable = requires(X& x) {
   x.visit(AnyPart{});
 };
 
-/// Calls `action(path, x)` for `x` and everything below it, parents first.
+/// Calls `action(path, x)` for `x`, and then for everything below it.
 template <class X, class Action>
 void walk_parts(X& x, PartPath& path, const Action& action) {
   if constexpr (is_saved<X>) {
@@ -129,7 +128,8 @@ void walk_parts(X& x, PartPath& path, const Action& action) {
   }
 }
 
-/// The scalar type of a model: its `value_type`, or float; for a list, that of its elements.
+/// The scalar type of a model: its `value_type`, or float if it has none. The type of a list is
+/// that of its elements.
 template <class Model>
 struct ModelScalar {
   using type = float;
@@ -142,8 +142,8 @@ struct ModelScalar<Model> : std::conditional_t<std::is_floating_point_v<typename
 
 }  // namespace detail
 
-/// Calls `action(path, x)` for the model, its parts and their parts, parents first; `x` is the part
-/// itself, of whatever type, and `path` its names joined by dots.
+/// Calls `action(path, x)` for the model, its parts and their parts; a part comes before its own
+/// parts. `x` is the part itself, of any type, and `path` holds the names joined by dots.
 template <class Model, class Action>
 void for_each_part(Model& model, const Action& action) {
   detail::PartPath path;
@@ -151,7 +151,7 @@ void for_each_part(Model& model, const Action& action) {
 }
 
 /// Names every part by its place in the model: parameters ("lstm.weight_ih_l0"), and layers, which
-/// open scopes of that name on the tape. `parameters`, `save` and the others here do it too.
+/// open scopes of that name on the tape. `parameters`, `save` and the other functions here call it.
 template <class Model>
 void name_parts(Model& model) {
   for_each_part(model, [](std::string_view path, auto& part) {
@@ -160,9 +160,9 @@ void name_parts(Model& model) {
   });
 }
 
-/// All parameters of a model in the order of `visit`, named by their place in it. The scalar type
-/// is the model's `value_type`, float if it has none; a model of doubles without one is asked for
-/// by `parameters<double>(model)`.
+/// All parameters of a model in the order of `visit`, named by their place in the model. The scalar
+/// type is the model's `value_type`, or float if it has none. For a model of doubles without a
+/// `value_type`, write `parameters<double>(model)`.
 template <class T = void, class Model>
 auto parameters(Model& model) {
   using Scalar =
@@ -181,7 +181,7 @@ auto parameters(Model& model) {
   return list;
 }
 
-/// The same with their names: pairs of name and `Parameter*`.
+/// All parameters with their names: pairs of a name and a `Parameter*`.
 template <class T = void, class Model>
 auto named_parameters(Model& model) {
   const auto list = parameters<T>(model);
@@ -190,7 +190,7 @@ auto named_parameters(Model& model) {
   return named;
 }
 
-/// Number of trainable scalars: the sizes of all parameters that need a gradient.
+/// The number of trainable scalars: the sum of the sizes of all parameters that need a gradient.
 template <class Model>
 std::size_t count_parameters(Model& model) {
   std::size_t count = 0;
@@ -201,7 +201,7 @@ std::size_t count_parameters(Model& model) {
   return count;
 }
 
-/// Switches layers that behave differently in training, such as dropout.
+/// Switches all layers that behave differently in training, such as dropout.
 template <class Model>
 void set_training(Model& model, bool on) {
   for_each_part(model, [&](std::string_view, auto& part) {
@@ -219,9 +219,9 @@ void eval(Model& model) {
 
 namespace layers {
 
-/// What the layers of the library have in common: a name, which `visit` sets and which opens scopes
-/// on the tape, and the mode. Your own models need not derive from it. One that was moved from
-/// cannot be used until it is assigned to: ArgumentError.
+/// The base of the library's layers. It holds a name, which `visit` sets and which opens scopes on
+/// the tape, and the mode, training or evaluation. Your own models need not derive from it. A layer
+/// that was moved from throws ArgumentError until something is assigned to it.
 class Layer {
  public:
   explicit Layer(std::string name) : name_(std::move(name)) {}
@@ -246,7 +246,7 @@ class Layer {
   [[nodiscard]] bool training() const { return training_; }
   void set_training(bool on) { training_ = on; }
 
-  /// For layers: throws ArgumentError when this one was moved from.
+  /// For layers: throws ArgumentError when this layer was moved from.
   void check_there() const {
     if (moved_from_)
       throw ArgumentError(name_.empty() ? "layer" : name_,
@@ -259,7 +259,7 @@ class Layer {
   bool moved_from_ = false;
 };
 
-/// Opens the scopes of a layer's name, one for each part of "encoder.lstm", while it lives; a
+/// Opens scopes for a layer's name as long as it lives, one for each part of "encoder.lstm". A
 /// number joins the part before it, as in "layers 0".
 template <class T>
 class [[nodiscard]] LayerScope {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What files of any format hold: named numbers. For the functions that save and load.
+// The contents of a file in any format: named numbers. The functions that save and load use this.
 #pragma once
 
 #include <algorithm>
@@ -21,17 +21,17 @@
 
 namespace tapestry {
 
-/// What `load` and `load_npz` can be told.
+/// Options of `load` and `load_npz`.
 struct LoadOptions {
-  /// Leave out what is in the file and not in the model, such as the optimizer when only the model
-  /// is wanted. Otherwise it is an error.
+  /// Skips tensors that are in the file and not in the model, such as the optimizer's if you want
+  /// only the model. Otherwise such tensors are an error.
   bool ignore_surplus = false;
 };
 
 namespace detail {
 
-/// Numbers under their name in a file. They are replaced in two steps, `stage` and `commit`, so
-/// that a file which does not fit changes nothing.
+/// Numbers that have a name in a file. They are replaced in two steps, `stage` and `commit`, so
+/// that a file that does not fit changes nothing.
 class SavedPart {
  public:
   explicit SavedPart(std::string name) : name_(std::move(name)) {}
@@ -41,7 +41,7 @@ class SavedPart {
 
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// The type of a number, as safetensors files call it: "F32".
+  /// The type of a number, with its name in safetensors files: "F32".
   [[nodiscard]] virtual const char* dtype() const = 0;
   [[nodiscard]] virtual std::vector<std::uint64_t> shape() const = 0;
   [[nodiscard]] virtual std::span<const std::byte> bytes() const = 0;
@@ -74,7 +74,7 @@ constexpr const char* dtype_of() {
   return is_float ? "F64" : is_signed ? "I64" : "U64";
 }
 
-/// An array. One of shape (0), which stands for "not there yet", takes that of the file.
+/// An array. An array of shape (0) means "not there yet" and takes the shape that is in the file.
 template <class X>
 class SavedArray : public SavedPart {
  public:
@@ -101,7 +101,7 @@ class SavedArray : public SavedPart {
   Array<X> staged_;
 };
 
-/// The value of a parameter, which keeps its memory: tapes refer to it.
+/// The value of a parameter. It stays in the same memory, since tapes refer to it.
 template <class T>
 class SavedParameter final : public SavedArray<T> {
  public:
@@ -139,7 +139,7 @@ class SavedNumber final : public SavedPart {
   X staged_{};
 };
 
-/// An object whose `state()` is a std::array of numbers. It is taken when this is made.
+/// An object whose `state()` is a std::array of numbers. The constructor asks for the state.
 template <HasState Object>
 class SavedState final : public SavedPart {
  public:

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Truncated backpropagation through time, BPTT(h; h') of Williams and Peng 1990, with `window` for
-// h and `stride` for h': after every `stride` steps, the gradient of their losses is followed back
-// over the last `window` steps. The state itself is never cut, only its gradient.
+// Truncated backpropagation through time, which is BPTT(h; h') of Williams and Peng 1990 with
+// `window` for h and `stride` for h'. After every `stride` steps, the gradient of the losses of
+// these steps is followed back over the last `window` steps. Only the gradient is cut, never the
+// state itself.
 //
 //   steps     0 1 2 3 4 5 6 7 8 9      window 6, stride 4
-//   pass 0    L L L L                  L: its loss counts in this pass, once in all
-//   pass 1        r r L L L L          r: run again, for the gradient to reach back here
+//   pass 0    L L L L                  L: the loss counts in this pass, and in no other
+//   pass 1        r r L L L L          r: the step runs again, so that the gradient reaches it
 //   pass 2            r r r r L L
 //
 // The training loop:
@@ -34,14 +35,14 @@
 
 namespace tapestry {
 
-/// The time steps first, first + 1, ... before last.
+/// The time steps first, first + 1, ..., last - 1.
 struct Steps {
   std::size_t first = 0;
   std::size_t last = 0;
 
   [[nodiscard]] std::size_t size() const { return last - first; }
 
-  /// These steps of an array (T, ...). IndexError when it does not have them.
+  /// These steps of an array (T, ...). Throws IndexError when the array does not have them.
   template <class T>
   [[nodiscard]] Array<T> of(const Array<T>& array) const;
 
@@ -49,40 +50,40 @@ struct Steps {
 };
 
 struct TruncationOptions {
-  /// The number of steps that a gradient is followed back, counted from the end of a stride.
+  /// How many steps a gradient is followed back, counted from the end of a stride.
   std::size_t window = 0;
-  /// The number of steps from one backward pass to the next, at most the window; 0: the window.
+  /// How many steps lie between two backward passes, at most the window; 0 stands for the window.
   std::size_t stride = 0;
 };
 
 /// One backward pass of a truncated gradient.
 struct TruncatedPass {
-  std::size_t reach = 0;  ///< the earliest step that the gradient gets to
-  Steps losses;           ///< the steps whose losses it is of
+  std::size_t reach = 0;  ///< the earliest step that the gradient reaches
+  Steps losses;           ///< the steps whose losses count in this pass
 
   friend bool operator==(const TruncatedPass&, const TruncatedPass&) = default;
 };
 
-/// The passes over a sequence of `steps` steps. ArgumentError when the window is 0 or less than the
-/// stride, since the losses of the steps between would not be followed back to any.
+/// The passes over a sequence of `steps` steps. Throws ArgumentError when the window is 0 or less
+/// than the stride, since then the losses of some steps would not be followed back.
 [[nodiscard]] std::vector<TruncatedPass> truncated_passes(std::size_t steps,
                                                           TruncationOptions options);
 
-/// The passes in words, one line for each.
+/// Describes the passes in words, one line for each.
 [[nodiscard]] std::string explain(const std::vector<TruncatedPass>& passes);
 
-/// What `truncated_bptt` returns.
+/// The result of `truncated_bptt`.
 template <class Carry>
 struct TruncatedBptt {
   Carry carry;                        ///< the state after the last step
   double loss = 0;                    ///< the sum of the losses of the passes
-  std::vector<TruncatedPass> passes;  ///< what was done
+  std::vector<TruncatedPass> passes;  ///< the passes that were made
 };
 
 namespace detail {
 
-/// Runs one pass; `carry` goes from the state before its reach to that before `next_reach`.
-/// Returns what `run` put out at the steps whose losses count, (steps, B, ...).
+/// Runs one pass. `carry` moves from the state before the pass's reach to the state before
+/// `next_reach`. Returns the output of `run` at the steps whose losses count, (steps, B, ...).
 template <class T, class Carry, class Run>
 Variable<T> run_pass(const TruncatedPass& pass, std::size_t next_reach, Carry& carry,
                      const Run& run) {
@@ -108,22 +109,23 @@ Variable<T> run_pass(const TruncatedPass& pass, std::size_t next_reach, Carry& c
 
 }  // namespace detail
 
-/// Backpropagates through a sequence of `steps` steps in truncated passes, starting from `carry`
-/// (through which no gradient flows), and returns the state after the last step for the next call.
+/// Backpropagates through a sequence of `steps` steps in truncated passes. It starts from `carry`,
+/// through which no gradient flows, and returns the state after the last step for the next call.
 ///
 /// `run(Steps, state)` runs the model over some of the steps and returns a struct with `output`
-/// (steps, B, ...) and `state`, as recurrent layers do; `state` is a carry at the start of a pass
-/// and what `run` returned within it. Any state will do that has `carry()`, its values without the
-/// tape. `loss(output, Steps)` is the scalar loss of some steps; `update()`, if there is one, is
-/// called after each backward pass, without it the gradients of the parameters add up. Where the
-/// window covers the sequence, the losses are sums over steps and there is no `update`, they are
-/// those of the whole sequence, provided that nothing is random: dropout draws again where steps
-/// are run again. `run` must be causal, that is, what it puts out at a step depends on that step
-/// and earlier ones only: a bidirectional layer would start its reverse direction at each cut.
+/// (steps, B, ...) and `state`, as recurrent layers do. At the start of a pass `state` is a carry;
+/// within the pass it is the state that `run` returned. A state may have any type with a function
+/// `carry()`, which returns its values without the tape. `loss(output, Steps)` is the scalar loss
+/// of some steps. `update()`, if there is one, is called after each backward pass; without it the
+/// gradients of the parameters add up. If the window covers the sequence, the losses are sums over
+/// steps and there is no `update`, the gradients are those of the whole sequence. For this, nothing
+/// may be random: dropout draws again for steps that run again. `run` must be causal: its output at
+/// a step may depend only on this step and earlier ones. A bidirectional layer is not causal; it
+/// would start its reverse direction at each cut.
 ///
-/// What the callbacks record is forgotten after each pass, so memory is that of `window` steps.
-/// Throws what `truncated_passes` and the callbacks throw; the tape is then as it was before, but
-/// updates and gradients of the passes that were done remain.
+/// The tape forgets after each pass what the callbacks recorded, so it needs the memory of `window`
+/// steps. Throws what `truncated_passes` and the callbacks throw. Then the tape is as it was
+/// before, but updates and gradients of finished passes remain.
 template <class T, class Carry, class Run, class Loss>
 TruncatedBptt<Carry> truncated_bptt(Tape<T>& tape, std::size_t steps, const Carry& carry,
                                     TruncationOptions options, const Run& run, const Loss& loss,

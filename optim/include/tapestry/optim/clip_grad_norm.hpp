@@ -9,14 +9,14 @@ struct ClipOptions {
   bool error_if_nonfinite = false;  ///< throw when the norm is infinite or NaN
 };
 
-/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), where `norm` is the Euclidean norm of
-/// all of them taken as one vector, and returns `norm` as it was before; 0 when no parameter has a
-/// gradient. As torch.nn.utils.clip_grad_norm_; parameters without a gradient or that require none
-/// are skipped. Allocates nothing.
+/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_
+/// does. `norm` is the Euclidean norm of all gradients taken as one vector. Returns `norm` as it
+/// was before the scaling, or 0 when no parameter has a gradient. Parameters that have no gradient
+/// or need none are skipped. Allocates nothing.
 ///
-/// A norm that is not finite spoils the gradients as it does in PyTorch, unless
-/// `error_if_nonfinite` is set: then it throws GradientError naming the first parameter at fault,
-/// and nothing has changed. An infinite `max_norm` only measures.
+/// A norm that is not finite spoils the gradients, as it does in PyTorch. If `error_if_nonfinite`
+/// is set, the function throws a GradientError instead that names the first parameter at fault, and
+/// nothing has changed. With an infinite `max_norm` it only measures.
 /// Throws ArgumentError when `max_norm` is negative or NaN.
 /// Source: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
 /// networks", algorithm 1.

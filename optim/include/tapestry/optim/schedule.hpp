@@ -5,9 +5,9 @@
 //   LRScheduler scheduler(adamw, warm_up(100, cosine({.steps = 2000, .floor = 0.1})));
 //   for (...) { ...; adamw.step(); scheduler.step(); }
 //
-// Schedulers are parts of a bundle, `bundle(net, adamw, scheduler)`, so that a run resumed from a
-// file goes on with the same rates. The optimizer's part of the file holds the rates themselves,
-// the scheduler's what it needs to go on; the order of the two does not matter.
+// Schedulers can be parts of a bundle, `bundle(net, adamw, scheduler)`. Then a run that is resumed
+// from a file goes on with the same rates. The optimizer's part of the file holds the rates
+// themselves, and the scheduler's part holds its counters. The order of the two does not matter.
 #pragma once
 
 #include <array>
@@ -23,76 +23,79 @@
 
 namespace tapestry::optim {
 
-/// By what factor the initial learning rate is multiplied after `step` steps, as the function of
-/// torch.optim.lr_scheduler.LambdaLR. Any function will do; it must depend on `step` alone.
+/// A function that gives the factor on the initial learning rate after `step` steps, as the
+/// function of torch.optim.lr_scheduler.LambdaLR does. You may write your own; it must depend on
+/// `step` alone.
 using Schedule = std::function<double(std::uint64_t step)>;
 
-/// 1 at all times.
+/// The factor is 1 at all times.
 [[nodiscard]] Schedule constant();
 
 struct StepDecayOptions {
-  std::uint64_t every = 0;  ///< steps between two changes; must be given
+  std::uint64_t every = 0;  ///< the number of steps between two changes; must be given
   double factor = 0.1;
 };
 
-/// factor^(step / every), rounded down: StepLR.
+/// factor^n, where n is step / every rounded down; PyTorch's StepLR.
 /// Throws ArgumentError when `every` is 0, or `factor` negative or not finite.
 [[nodiscard]] Schedule step_decay(StepDecayOptions options);
 
 struct CosineOptions {
-  std::uint64_t steps = 0;  ///< from 1 to the floor; must be given
+  std::uint64_t steps = 0;  ///< the number of steps from 1 down to the floor; must be given
   double floor = 0;
 };
 
-/// floor + (1 - floor) (1 + cos(pi step / steps)) / 2, and after `steps` steps the floor:
-/// CosineAnnealingLR, whose eta_min is floor times the initial rate.
+/// floor + (1 - floor) (1 + cos(pi step / steps)) / 2, and after `steps` steps the floor. PyTorch's
+/// CosineAnnealingLR is the same until then; its eta_min is floor times the initial rate.
 /// Throws ArgumentError when `steps` is 0, or `floor` negative or not finite.
 /// Source: Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
 /// equation 5, without the restarts.
 [[nodiscard]] Schedule cosine(CosineOptions options);
 
-/// factor^step: ExponentialLR. Throws ArgumentError when `factor` is negative or not finite.
+/// factor^step; PyTorch's ExponentialLR. Throws ArgumentError when `factor` is negative or not
+/// finite.
 [[nodiscard]] Schedule exponential(double factor);
 
-/// (step + 1) / steps during the first `steps` steps, then `then`, which counts from there:
-/// SequentialLR of LinearLR(start_factor=1/steps, total_iters=steps-1) and `then`.
+/// (step + 1) / steps during the first `steps` steps, then `then`, which counts from there. In
+/// PyTorch this is SequentialLR of LinearLR(start_factor=1/steps, total_iters=steps-1) and `then`.
 /// Throws ArgumentError when `then` is empty.
 [[nodiscard]] Schedule warm_up(std::uint64_t steps, Schedule then);
 
-/// Sets the learning rates of an optimizer by a schedule: of each group, its initial rate times the
-/// factor. It refers to the optimizer, and follows it when it is moved. Of a copy of a scheduler
-/// holds what holds of a copy of an optimizer: see `Optimizer` and `bind`.
+/// Sets the learning rates of an optimizer by a schedule: the rate of each group is its initial
+/// rate times the factor. A scheduler refers to the optimizer, and follows it when it is moved. For
+/// a copy of a scheduler the same rules hold as for a copy of an optimizer: see `Optimizer` and
+/// `bind`.
 ///
-/// Make it before a file is loaded: the initial rates are those that the optimizer then has. In the
-/// file, "scheduler.steps" and "scheduler.initial_learning_rate", of further groups
-/// "scheduler.initial_learning_rate.1"; the schedule itself is the one with which it was made.
+/// Make it before you load a file, since it takes the optimizer's rates as initial rates. The file
+/// holds "scheduler.steps" and "scheduler.initial_learning_rate", and for further groups
+/// "scheduler.initial_learning_rate.1" and so on. It does not hold the schedule.
 template <class T = float>
 class LRScheduler {
  public:
-  /// Sets the rates for step 0. Throws ArgumentError when the schedule is empty, and for step 0
-  /// what `step` throws.
+  /// Sets the rates for step 0. Throws ArgumentError when the schedule is empty, and throws for
+  /// step 0 what `step` throws.
   LRScheduler(Optimizer<T>& optimizer, Schedule schedule);
 
-  /// One step further: call it after the optimizer's. Allocates nothing, unless the schedule does.
-  /// Throws ArgumentError, before anything has changed, when the schedule gives a factor that is
-  /// negative or not finite, or with which a rate is not; and when the optimizer is gone, or this
-  /// is a copy that does not know its own.
+  /// Goes one step further; call it after the optimizer's step. It allocates nothing unless the
+  /// schedule does. Throws ArgumentError when the schedule gives a factor that is negative or not
+  /// finite, when a rate would not be finite, when the optimizer is gone, and when this is a copy
+  /// that was not bound to an optimizer. Then nothing has changed.
   void step();
 
-  /// Goes on with another optimizer, such as the one beside a copy of this. ArgumentError when it
-  /// has another number of groups.
+  /// Goes on with another optimizer; a copy of a scheduler needs this. Throws ArgumentError when
+  /// the optimizer has another number of groups.
   void bind(Optimizer<T>& optimizer);
 
-  /// How often `step` was called, before the file was saved too.
+  /// How often `step` was called, including the calls before the file was saved.
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
-  /// The factor after that many steps. ArgumentError when the scheduler was moved from.
+  /// The factor after that many steps. Throws ArgumentError when the scheduler was moved from.
   [[nodiscard]] double factor() const;
 
   /// The name of a scheduler among the parts of a `bundle`.
   static constexpr const char* part_name = "scheduler";
 
-  /// Shows what a file holds, for `save` and `load`.
+  /// Shows `save` and `load` the numbers that belong in a file.
   void visit(auto&& part) {
     part("steps", steps_);
     for (std::size_t g = 0; g < initial_.size(); ++g)
@@ -111,30 +114,30 @@ class LRScheduler {
 
 /// Options of ReduceLROnPlateau, with the defaults of PyTorch.
 struct PlateauOptions {
-  double factor = 0.1;          ///< of the new rate to the old one, in [0, 1)
-  std::uint64_t patience = 10;  ///< steps without improvement that are put up with
-  double threshold = 1e-4;      ///< better is less than (1 - threshold) best, in [0, 1)
+  double factor = 0.1;          ///< the new rate divided by the old one, in [0, 1)
+  std::uint64_t patience = 10;  ///< how many steps without improvement are allowed
+  double threshold = 1e-4;      ///< a metric below (1 - threshold) best is better; in [0, 1)
   double min_learning_rate = 0;
 };
 
-/// Lowers the learning rates when a metric, such as the loss in validation, stops falling:
+/// Lowers the learning rates when a metric, such as the loss in validation, stops falling. It is
 /// torch.optim.lr_scheduler.ReduceLROnPlateau with mode "min" and threshold_mode "rel", so the
 /// metric should not be negative. It refers to the optimizer as LRScheduler does.
 template <class T = float>
 class ReduceLROnPlateau {
  public:
-  /// Throws ArgumentError when `factor` or `threshold` is outside [0, 1), or the least rate
+  /// Throws ArgumentError when `factor` or `threshold` is outside [0, 1), or `min_learning_rate` is
   /// negative or not finite.
   explicit ReduceLROnPlateau(Optimizer<T>& optimizer, PlateauOptions options = {});
 
-  /// Looks at the metric; a NaN is no improvement. After more than `patience` steps without one,
-  /// multiplies all rates by the factor, though not to less than `min_learning_rate`; as in
-  /// PyTorch, a rate that would change by no more than 1e-8 stays. Returns whether a rate has
-  /// changed. Allocates nothing. Throws ArgumentError, before anything has changed, when the
-  /// optimizer is gone, or this is a copy that does not know its own.
+  /// Looks at the metric; a NaN is no improvement. After more than `patience` steps without an
+  /// improvement it multiplies all rates by the factor, but goes not below `min_learning_rate`. As
+  /// in PyTorch, a rate stays if it would change by no more than 1e-8. Returns whether a rate has
+  /// changed. It allocates nothing. Throws ArgumentError when the optimizer is gone, and when this
+  /// is a copy that was not bound to an optimizer. Then nothing has changed.
   bool step(double metric);
 
-  /// Goes on with another optimizer, such as the one beside a copy of this.
+  /// Goes on with another optimizer; a copy of a scheduler needs this.
   void bind(Optimizer<T>& optimizer) {
     optimizer_ = tapestry::detail::Link<Optimizer<T>>(optimizer);
   }
@@ -148,15 +151,15 @@ class ReduceLROnPlateau {
   /// The name of a scheduler among the parts of a `bundle`.
   static constexpr const char* part_name = "scheduler";
 
-  /// What a file holds: `best()` and `bad_steps()`.
+  /// The numbers that belong in a file: `best()` and `bad_steps()`.
   using State = std::array<double, 2>;
   [[nodiscard]] State state() const { return {best_, static_cast<double>(bad_steps_)}; }
-  /// Whether these can be the two.
+  /// Whether two numbers can be such a state.
   [[nodiscard]] static bool is_state(const State& state) {
     return !std::isnan(state[0]) && state[1] >= 0 && state[1] <= 0x1p53 &&
            state[1] == std::floor(state[1]);
   }
-  /// Goes on from there; the rates are the optimizer's part of the file.
+  /// Goes on from a state. The rates themselves are in the optimizer's part of the file.
   void set_state(const State& state) noexcept {
     best_ = state[0];
     bad_steps_ = static_cast<std::uint64_t>(state[1]);
