@@ -109,9 +109,9 @@ class SequenceBackward : private SequenceBase<T> {
     T* block = blocks.memory + p.block_width * p.block_rows;
     for (std::size_t v = 0; v < p.values.size(); ++v) {
       const StepValue& value = p.values[v];
-      if (value.gradient == Place::block)
+      if (value.gradient == StepPlace::block)
         blocks.gradients[v] = {block + value.gradient_offset * p.block_rows, 0};
-      if (value.gradient == Place::step)
+      if (value.gradient == StepPlace::step)
         blocks.gradients[v] =
             this->rows_from(d_step_ + value.gradient_offset * this->batch, first, value);
     }
@@ -121,22 +121,18 @@ class SequenceBackward : private SequenceBase<T> {
     const std::size_t row = s.start(s.time(n)) + first;
     for (const std::size_t v : p.moving_gradients) {
       const StepValue& value = p.values[v];
-      RowsAt<T>& at = blocks.gradients[v];
-      if (value.gradient == Place::all)
-        at = this->rows_from(d_of(value), row, value);
-      else if (value.source == StepSource::x)
-        at = this->rows_from(d_x_, row, value);
-      else if (value.source == StepSource::state)
-        at = this->rows_from(d_before[value.number], first, value);
+      blocks.gradients[v] =
+          this->rows_from(value.source == StepSource::x ? d_x_ : d_of(value), row, value);
     }
-    for (std::size_t k = 0; k < p.states.size(); ++k)
-      blocks.gradients[p.next[k]] = {d_state[k] + first * p.cell.state_size(k),
-                                     p.cell.state_size(k)};
+    for (std::size_t k = 0; k < p.states.size(); ++k) {
+      const std::size_t width = p.cell.state_size(k);
+      blocks.gradients[p.next[k]] = {d_state[k] + first * width, width};
+      blocks.gradients[p.states[k]] = {d_before[k] + first * width, width};
+    }
     for (const std::size_t v : p.gradients_within)
       blocks.gradients[v] = this->part_of(blocks.gradients, p.values[v]);
-    for (std::size_t v = 0; v < p.values.size(); ++v)
-      if (p.values[v].same_gradient != StepValue::none)
-        blocks.gradients[v] = blocks.gradients[p.values[v].same_gradient];
+    for (const std::size_t v : p.sharing)
+      blocks.gradients[v] = blocks.gradients[p.values[v].same_gradient];
   }
 
   /// What is the same for all rows has a sum of its own for each block of rows, so that the sums do
@@ -145,7 +141,7 @@ class SequenceBackward : private SequenceBase<T> {
                 std::size_t count) const {
     const std::size_t block = 1 + (part_first + first) / p.block_rows;
     for (std::size_t v = 0; v < p.values.size() && p.once_gradient_width > 0; ++v)
-      if (p.values[v].gradient == Place::once)
+      if (p.values[v].gradient == StepPlace::once)
         blocks.gradients[v] = {
             d_once_ + block * p.once_gradient_width + p.values[v].gradient_offset, 0};
     blocks.backward(stage, first, count);
@@ -252,7 +248,7 @@ class SequenceBackward : private SequenceBase<T> {
     RowBlocks<T> work(p, this->once, this->memory);
     this->set_fixed_values(work, 0);
     for (std::size_t v = 0; v < p.values.size(); ++v)
-      if (p.values[v].gradient == Place::once)
+      if (p.values[v].gradient == StepPlace::once)
         work.gradients[v] = {d_once_ + p.values[v].gradient_offset, 0};
     work.backward(stage::once, 0, 1);
   }

@@ -143,9 +143,9 @@ class SequenceBase {
     for (std::size_t v = 0; v < p.values.size(); ++v) {
       const StepValue& value = p.values[v];
       RowsAt<T>& at = blocks.values[v];
-      if (value.place == Place::once) at = {once + value.offset, 0};
-      if (value.place == Place::block) at = {blocks.memory + value.offset * p.block_rows, 0};
-      if (value.place == Place::step) at = rows_from(step + value.offset * batch, first, value);
+      if (value.place == StepPlace::once) at = {once + value.offset, 0};
+      if (value.place == StepPlace::block) at = {blocks.memory + value.offset * p.block_rows, 0};
+      if (value.place == StepPlace::step) at = rows_from(step + value.offset * batch, first, value);
       if (value.source == StepSource::mask) at = rows_from(masks[value.number], first, value);
       if (value.source == StepSource::parameter)
         at = {const_cast<T*>(parameters[value.number].data), 0};
@@ -154,27 +154,26 @@ class SequenceBase {
   }
   void set_values(RowBlocks<T>& blocks, std::size_t n, std::size_t first) const {
     const std::size_t row = s.start(s.time(n)) + first;
-    for (const std::size_t v : p.moving) {
-      const StepValue& value = p.values[v];
-      RowsAt<T>& at = blocks.values[v];
-      if (value.place == Place::passing)
-        at = rows_from(passing + value.offset * rows, row, value);
-      else if (value.place == Place::all)
-        at = rows_from(v == p.next[0] ? output : all + value.offset * rows, row, value);
-      else if (value.source == StepSource::x)
-        at = rows_from(x, row, value);
-      else
-        at = state_before(value.number, n, first);
-    }
+    for (const std::size_t v : p.moving) blocks.values[v] = rows_from(base_of(v), row, p.values[v]);
+    for (std::size_t k = 0; k < p.states.size(); ++k)
+      blocks.values[p.states[k]] = state_before(k, n, first);
     for (const std::size_t v : p.within) blocks.values[v] = part_of(blocks.values, p.values[v]);
   }
+  /// Where the rows of all steps of a value begin.
+  [[nodiscard]] const T* base_of(std::size_t v) const {
+    const StepValue& value = p.values[v];
+    if (value.place == StepPlace::passing) return passing + value.offset * rows;
+    if (value.source == StepSource::x) return x;
+    return v == p.next[0] ? output : all + value.offset * rows;
+  }
+  static RowsAt<T> rows_from(const T* base, std::size_t row, const StepValue& value) {
+    return {const_cast<T*>(base) + row * value.width, value.width};
+  }
+
   /// Where a part of a product is, by where the product is.
   static RowsAt<T> part_of(std::span<const RowsAt<T>> of, const StepValue& part) {
     const RowsAt<T>& whole = of[part.product];
     return {whole.data + part.column, whole.stride};
-  }
-  static RowsAt<T> rows_from(const T* base, std::size_t row, const StepValue& value) {
-    return {const_cast<T*>(base) + row * value.width, value.width};
   }
 
   /// The state before the n-th step that is computed, from row `first` on.

@@ -59,15 +59,15 @@ class SequenceForward : private SequenceBase<T> {
   /// Where the results of a product are, all rows or those of a step.
   [[nodiscard]] T* result(const StepProduct& product) const {
     const StepValue& value = p.values[product.out];
-    if (value.place == Place::step) return this->step + value.offset * this->batch;
-    if (value.place == Place::passing) return this->passing + value.offset * rows;
+    if (value.place == StepPlace::step) return this->step + value.offset * this->batch;
+    if (value.place == StepPlace::passing) return this->passing + value.offset * rows;
     return this->all + value.offset * rows;
   }
 
   [[nodiscard]] const T* operand(const StepTerm& term) const {
     const StepValue& value = p.values[term.operand];
     if (value.source == StepSource::x) return this->x;
-    return (value.place == Place::passing ? this->passing : this->all) + value.offset * rows;
+    return (value.place == StepPlace::passing ? this->passing : this->all) + value.offset * rows;
   }
 
   /// The sum of the biases of a product; null if there is none.

@@ -31,7 +31,7 @@ inline constexpr std::size_t first = 2;
 enum class StepSource : std::uint8_t { x, state, mask, parameter, constant, op, product, part };
 
 /// Where a value, or its gradient, lives.
-enum class Place : std::uint8_t {
+enum class StepPlace : std::uint8_t {
   outside,  // an input of the call, or a state before or after the step
   within,   // the results of a product
   once,     // the same for all rows and steps
@@ -51,8 +51,8 @@ struct StepValue {
   bool has_rows = true;
   bool active = false;  // a gradient flows into it
   std::size_t stage = stage::once;
-  Place place = Place::block;
-  Place gradient = Place::block;
+  StepPlace place = StepPlace::block;
+  StepPlace gradient = StepPlace::block;
   std::size_t offset = 0;           // into what its place holds, in numbers for each row
   std::size_t gradient_offset = 0;  // the same for its gradient
 
@@ -163,6 +163,7 @@ class StepProgram {
   std::vector<std::size_t> moving_gradients;  // to step
   std::vector<std::size_t> within;            // those that are parts of a product's results
   std::vector<std::size_t> gradients_within;
+  std::vector<std::size_t> sharing;       // those whose gradient is that of another
   std::vector<bool> covered;              // for each parameter: whether products give each row its
                                           // gradient, once
   bool before_has_parameters = false;     // whether ops before the loop use some
@@ -185,6 +186,11 @@ class StepProgram {
   [[nodiscard]] bool has_ops(std::size_t stage) const {
     return std::ranges::any_of(ops, [=](const auto& op) { return op.stage == stage; });
   }
+  /// How many ops and products read a value, counting the states after the step.
+  [[nodiscard]] std::size_t uses_of(std::size_t value) const;
+  /// Whether all that read a value are kernels of the steps.
+  [[nodiscard]] bool is_read_by_kernels(std::size_t value) const;
+
   [[nodiscard]] std::size_t masks() const { return (input_mask ? 1 : 0) + (state_mask ? 1 : 0); }
 
  private:
