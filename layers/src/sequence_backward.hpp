@@ -162,9 +162,12 @@ class SequenceBackward : private SequenceBase<T> {
                       T{0});
       const bool skip_state = n == 0 && s.full() && !needs_initial_;
       for (std::size_t stage = p.stages; stage-- > stage::first;) {
-        this->for_blocks(count, [&](std::size_t first, std::size_t block) {
-          backward(blocks, stage, part.first, first, block);
-        });
+        if (p.accelerates(stage))
+          accelerate(blocks, count);
+        else
+          this->for_blocks(count, [&](std::size_t first, std::size_t block) {
+            backward(blocks, stage, part.first, first, block);
+          });
         std::size_t term = 0;
         for (const StepProduct& product : p.products) {
           if (product.stage == stage && p.reached[product.out])
@@ -180,6 +183,13 @@ class SequenceBackward : private SequenceBase<T> {
         std::copy_n(d_state[k] + part.first * p.cell.state_size(k),
                     part.size() * p.cell.state_size(k),
                     d_state_[k] + part.first * p.cell.state_size(k));
+  }
+
+  void accelerate(const RowBlocks<T>& blocks, std::size_t count) const {
+    if (p.accelerator == StepAccelerator::lstm)
+      step_kernels<T>().lstm_back(this->lstm_step(blocks, count));
+    else
+      step_kernels<T>().gru_back(this->gru_step(blocks, count));
   }
 
   void add_output_gradient(std::size_t t, std::size_t first, std::size_t count, T* d) const {

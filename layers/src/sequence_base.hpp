@@ -229,6 +229,33 @@ class SequenceBase {
       body(first, std::min(p.block_rows, count - first));
   }
 
+  /// What an accelerator works on. Backward also has the gradients.
+  [[nodiscard]] LstmStep<T> lstm_step(const RowBlocks<T>& at, std::size_t count) const {
+    return {count,
+            p.cell.hidden_size,
+            at.values[p.products[0].out].data,
+            at.values[p.states[1]].data,
+            at.values[p.next[1]].data,
+            at.values[p.next[0]].data,
+            at.gradients[p.next[0]].data,
+            at.gradients[p.next[1]].data,
+            at.gradients[p.states[1]].data};
+  }
+  [[nodiscard]] GruStep<T> gru_step(const RowBlocks<T>& at, std::size_t count) const {
+    GruStep<T> step{.rows = count, .units = p.cell.hidden_size};
+    for (const StepProduct& product : p.products) {
+      T*& part = product.parts.size() == 2 ? step.gates
+                 : product.late.empty()    ? step.x_n
+                                           : step.h_n;
+      part = at.values[product.out].data;
+    }
+    step.h_before = at.values[p.states[0]].data;
+    step.h = at.values[p.next[0]].data;
+    step.d_h = at.gradients[p.next[0]].data;
+    step.d_h_before = at.gradients[p.states[0]].data;
+    return step;
+  }
+
   /// How many rows of a part a step has.
   [[nodiscard]] std::size_t count_of(const detail::Range& part, std::size_t t) const {
     return std::min(part.last, std::max(part.first, s.count(t))) - part.first;

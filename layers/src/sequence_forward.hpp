@@ -142,12 +142,22 @@ class SequenceForward : private SequenceBase<T> {
           if (product.stage == stage) multiply_late(product, term, count, blocks, no_state);
           term += product.late.size();
         }
-        this->for_blocks(count, [&](std::size_t first, std::size_t block) {
-          blocks.forward(stage, first, block);
-        });
+        if (p.accelerates(stage))
+          accelerate(blocks, count);
+        else
+          this->for_blocks(count, [&](std::size_t first, std::size_t block) {
+            blocks.forward(stage, first, block);
+          });
       }
       give_last(n, part.first, count);
     }
+  }
+
+  void accelerate(const RowBlocks<T>& blocks, std::size_t count) const {
+    if (p.accelerator == StepAccelerator::lstm)
+      step_kernels<T>().lstm(this->lstm_step(blocks, count));
+    else
+      step_kernels<T>().gru(this->gru_step(blocks, count));
   }
 
   /// The terms of one step.

@@ -47,9 +47,11 @@ class StepLayout {
         value.place = value.gradient = StepPlace::once;
       } else {
         const bool crosses = last_use[v] > value.stage;
-        place(value, crosses, saved[v], operand[v]);
+        place(value, crosses, saved[v] && !p_.accelerates(value.stage), operand[v]);
       }
     }
+    for (const StepProduct& product : p_.products)
+      if (p_.accelerator != StepAccelerator::none) saved_parts[product.out] = true;
     for (const std::size_t v : p_.next) {
       p_.values[v].place = StepPlace::all;
       p_.values[v].gradient = StepPlace::outside;

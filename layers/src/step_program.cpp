@@ -67,6 +67,7 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
     recorded.values = find_values(recorded.r, record(recorded_batch + 1));
     StepCompiler<T>(*this, recorded).compile();
     StepOrder<T>(*this).find();
+    find_accelerator();
     StepLayout<T>(*this).find();
     tape_ = std::move(recorded.r.tape);
   } catch (const Obstacle& found) {
@@ -79,6 +80,23 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
     obstacle_ = error.what();
     recorded_ = false;
   }
+}
+
+/// Products of which the kernels know the parts: all gates of an LSTM; r and z of a GRU, and what x
+/// and h give to n.
+template <class T>
+void StepProgram<T>::find_accelerator() {
+  if (cell.layer_norm || cell.proj_size > 0) return;
+  const StepAccelerator kind = equations->accelerator();
+  std::vector<std::size_t> parts;
+  for (const StepProduct& product : products) {
+    parts.push_back(product.parts.size());
+    accelerated = std::max(accelerated, product.stage);
+  }
+  std::ranges::sort(parts);
+  const bool fits = kind == StepAccelerator::lstm ? parts == std::vector<std::size_t>{4}
+                                                  : parts == std::vector<std::size_t>{1, 1, 2};
+  if (kind != StepAccelerator::none && fits && accelerated + 1 == stages) accelerator = kind;
 }
 
 TAPESTRY_INSTANTIATE_TYPES(class StepProgram)

@@ -169,6 +169,8 @@ class StepProgram {
   bool before_has_parameters = false;     // whether ops before the loop use some
   std::size_t stages = stage::first + 1;  // one past the last
   std::size_t late_terms = 0;             // of all products
+  StepAccelerator accelerator = StepAccelerator::none;
+  std::size_t accelerated = 0;  // the stage whose ops it replaces
 
   // Numbers for each row at each place, for values and for gradients.
   std::size_t kept_width = 0;  // the first state after the step comes last
@@ -183,6 +185,9 @@ class StepProgram {
   std::size_t block_rows = 1;   // rows of a block
   std::size_t most_inputs = 1;  // of an op
 
+  [[nodiscard]] bool accelerates(std::size_t stage) const {
+    return accelerator != StepAccelerator::none && stage == accelerated;
+  }
   [[nodiscard]] bool has_ops(std::size_t stage) const {
     return std::ranges::any_of(ops, [=](const auto& op) { return op.stage == stage; });
   }
@@ -194,6 +199,8 @@ class StepProgram {
   [[nodiscard]] std::size_t masks() const { return (input_mask ? 1 : 0) + (state_mask ? 1 : 0); }
 
  private:
+  void find_accelerator();
+
   std::string obstacle_;
   bool recorded_ = true;
   std::unique_ptr<Tape<T>> tape_;  // owns the ops and constants

@@ -58,6 +58,37 @@ struct StepBackward {
   bool adds_b;
 };
 
+/// All that lies between the products of an LSTM's step, in one pass: c = f c_before + i g,
+/// h = o tanh(c). Matrices are (rows, H) without gaps, and `gates` (rows, 4H) holds i f g o: their
+/// arguments become their values, and in backward the gradients with respect to the arguments.
+template <class T>
+struct LstmStep {
+  std::size_t rows;
+  std::size_t units;
+  T* gates;
+  const T* c_before;
+  T* c;
+  T* h;          // of forward
+  const T* d_h;  // of backward, as the rest
+  const T* d_c;
+  T* d_c_before;
+};
+
+/// The same of a GRU: n = tanh(x_n + r h_n), h = (1 - z) n + z h_before; `gates` (rows, 2H) holds
+/// r z.
+template <class T>
+struct GruStep {
+  std::size_t rows;
+  std::size_t units;
+  T* gates = nullptr;
+  T* x_n = nullptr;  // becomes n
+  T* h_n = nullptr;
+  const T* h_before = nullptr;
+  T* h = nullptr;          // of forward
+  const T* d_h = nullptr;  // of backward, as the rest
+  T* d_h_before = nullptr;
+};
+
 /// A matrix (rows, columns) whose columns are summed into `sums`, or added to them.
 template <class T>
 struct ColumnSums {
@@ -74,6 +105,10 @@ struct StepKernels {
   std::array<void (*)(const StepForward<T>&), static_cast<std::size_t>(StepKernel::count)> forward;
   std::array<void (*)(const StepBackward<T>&), static_cast<std::size_t>(StepKernel::count)>
       backward;
+  void (*lstm)(const LstmStep<T>&);
+  void (*lstm_back)(const LstmStep<T>&);
+  void (*gru)(const GruStep<T>&);
+  void (*gru_back)(const GruStep<T>&);
   void (*column_sums)(const ColumnSums<T>&);
 };
 

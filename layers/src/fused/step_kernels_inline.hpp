@@ -215,6 +215,77 @@ struct StepKernelsFor {
     }
   }
 
+  static void lstm(const LstmStep<T>& s) {
+    for_each(s.rows, s.units, true, [&](std::size_t row, const auto& at) {
+      T* gates = s.gates + row * 4 * s.units;
+      const std::size_t first = row * s.units;
+      const Batch i = detail::batch_sigmoid(at.load(gates));
+      const Batch f = detail::batch_sigmoid(at.load(gates + s.units));
+      const Batch g = detail::batch_tanh(at.load(gates + 2 * s.units));
+      const Batch o = detail::batch_sigmoid(at.load(gates + 3 * s.units));
+      const Batch c = detail::multiply_add(f, at.load(s.c_before + first), i * g);
+      at.store(gates, i);
+      at.store(gates + s.units, f);
+      at.store(gates + 2 * s.units, g);
+      at.store(gates + 3 * s.units, o);
+      at.store(s.c + first, c);
+      at.store(s.h + first, o * detail::batch_tanh(c));
+    });
+  }
+
+  static void lstm_back(const LstmStep<T>& s) {
+    for_each(s.rows, s.units, true, [&](std::size_t row, const auto& at) {
+      T* gates = s.gates + row * 4 * s.units;
+      const std::size_t first = row * s.units;
+      const Batch i = at.load(gates);
+      const Batch f = at.load(gates + s.units);
+      const Batch g = at.load(gates + 2 * s.units);
+      const Batch o = at.load(gates + 3 * s.units);
+      const Batch d_h = at.load(s.d_h + first);
+      const Batch squashed = detail::batch_tanh(at.load(s.c + first));
+      const Batch slope = detail::negated_multiply_add(squashed, squashed, one());
+      const Batch d_c = detail::multiply_add(d_h * o, slope, at.load(s.d_c + first));
+      at.store(gates, d_c * g * (i * (one() - i)));
+      at.store(gates + s.units, d_c * at.load(s.c_before + first) * (f * (one() - f)));
+      at.store(gates + 2 * s.units, d_c * i * detail::negated_multiply_add(g, g, one()));
+      at.store(gates + 3 * s.units, d_h * squashed * (o * (one() - o)));
+      at.store(s.d_c_before + first, d_c * f);
+    });
+  }
+
+  static void gru(const GruStep<T>& s) {
+    for_each(s.rows, s.units, true, [&](std::size_t row, const auto& at) {
+      T* gates = s.gates + row * 2 * s.units;
+      const std::size_t first = row * s.units;
+      const Batch r = detail::batch_sigmoid(at.load(gates));
+      const Batch z = detail::batch_sigmoid(at.load(gates + s.units));
+      const Batch n = detail::batch_tanh(
+          detail::multiply_add(r, at.load(s.h_n + first), at.load(s.x_n + first)));
+      at.store(gates, r);
+      at.store(gates + s.units, z);
+      at.store(s.x_n + first, n);
+      at.store(s.h + first, detail::multiply_add(z, at.load(s.h_before + first), (one() - z) * n));
+    });
+  }
+
+  static void gru_back(const GruStep<T>& s) {
+    for_each(s.rows, s.units, true, [&](std::size_t row, const auto& at) {
+      T* gates = s.gates + row * 2 * s.units;
+      const std::size_t first = row * s.units;
+      const Batch r = at.load(gates);
+      const Batch z = at.load(gates + s.units);
+      const Batch n = at.load(s.x_n + first);
+      const Batch d_h = at.load(s.d_h + first);
+      const Batch d_n = d_h * (one() - z) * detail::negated_multiply_add(n, n, one());
+      const Batch d_z = d_h * (at.load(s.h_before + first) - n);
+      at.store(gates, d_n * at.load(s.h_n + first) * (r * (one() - r)));
+      at.store(gates + s.units, d_z * (z * (one() - z)));
+      at.store(s.x_n + first, d_n);
+      at.store(s.h_n + first, d_n * r);
+      at.store(s.d_h_before + first, d_h * z);
+    });
+  }
+
   /// The sums of neighbouring columns, `count` batches of them. Short sums first: they lose less.
   template <std::size_t count>
   static void sums_of(const ColumnSums<T>& s, const auto* places) {
@@ -254,6 +325,10 @@ struct StepKernelsFor {
       {&add, &subtract, &multiply, &linear, &tanh, &sigmoid, &relu, &standardise},
       {&add_back, &subtract_back, &multiply_back, &linear_back, &tanh_back, &sigmoid_back,
        &relu_back, &standardise_back},
+      &lstm,
+      &lstm_back,
+      &gru,
+      &gru_back,
       &column_sums};
 };
 

@@ -27,6 +27,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -144,6 +145,10 @@ class StepWeights {
 
 TAPESTRY_EXTERN_TYPES(class StepWeights)
 
+/// A kernel of the library that stands for all ops between the products of a step and its end. It
+/// is held to these ops by tests.
+enum class StepAccelerator : std::uint8_t { none, lstm, gru };
+
 /// A cell's equations, whatever its type; of the library.
 template <class T>
 class Equations {
@@ -154,6 +159,8 @@ class Equations {
                     std::span<const Variable<T>> state, std::span<Variable<T>> next) const = 0;
   /// Why the step must not be recorded, for people; empty if it may be.
   [[nodiscard]] virtual std::string why_not_fused() const { return {}; }
+  /// The kernel that computes the same.
+  [[nodiscard]] virtual StepAccelerator accelerator() const { return StepAccelerator::none; }
   /// Equations that ask for the same parameters and can be recorded; null for these themselves.
   [[nodiscard]] virtual std::shared_ptr<const Equations> recordable() const { return nullptr; }
 };
@@ -181,6 +188,12 @@ class EquationsOf final : public Equations<T> {
       return cell_.why_not_fused();
     else
       return {};
+  }
+  [[nodiscard]] StepAccelerator accelerator() const override {
+    if constexpr (requires { cell_.accelerator(); })
+      return cell_.accelerator();
+    else
+      return StepAccelerator::none;
   }
   [[nodiscard]] std::shared_ptr<const Equations<T>> recordable() const override {
     if constexpr (requires { cell_.recordable(); })

@@ -72,6 +72,11 @@ struct GRU {
     const std::string first = activation.why_not_fused();
     return first.empty() ? recurrent_activation.why_not_fused() : first;
   }
+  [[nodiscard]] StepAccelerator accelerator() const {
+    const bool plain = reset_after && activation.name() == Activation::tanh &&
+                       recurrent_activation.name() == Activation::sigmoid;
+    return plain ? StepAccelerator::gru : StepAccelerator::none;
+  }
   /// The same with activations that go by name.
   [[nodiscard]] GRU recordable() const {
     GRU cell = *this;

@@ -78,6 +78,11 @@ struct LSTM {
     const std::string first = activation.why_not_fused();
     return first.empty() ? recurrent_activation.why_not_fused() : first;
   }
+  [[nodiscard]] StepAccelerator accelerator() const {
+    const bool plain = !peephole && activation.name() == Activation::tanh &&
+                       recurrent_activation.name() == Activation::sigmoid;
+    return plain ? StepAccelerator::lstm : StepAccelerator::none;
+  }
   /// The same with activations that go by name.
   [[nodiscard]] LSTM recordable() const {
     LSTM cell = *this;
