@@ -163,11 +163,28 @@ struct StepKernelsFor {
     binary_back(s, times, times);
   }
 
-  /// The sum of f over a row, in lanes side by side.
+  /// Sums over a row, `count` of them at once: `f(place, sums)` adds to each.
+  template <std::size_t count, class F>
+  static void sums_of(std::size_t n, T (&totals)[count], const F& f) {
+    Batch sums[count];
+    for (Batch& sum : sums) sum = zero();
+    detail::for_each_batch<Batch>(n, [&](const auto& at) { f(at, sums); });
+    for (std::size_t k = 0; k < count; ++k) totals[k] = total_of(sums[k]);
+  }
+  /// One sum, in lanes that do not wait for each other.
   template <class F>
   static T sum_of(std::size_t n, const F& f) {
-    Batch lanes = zero();
-    detail::for_each_batch<Batch>(n, [&](const auto& at) { lanes += f(at); });
+    constexpr std::size_t together = 4 * Batch::size;
+    Batch sums[4] = {zero(), zero(), zero(), zero()};
+    std::size_t i = 0;
+    for (; i + together <= n; i += together)
+      for (std::size_t k = 0; k < 4; ++k)
+        sums[k] += f(detail::WholeBatch<Batch>(i + k * Batch::size));
+    for (; i + Batch::size <= n; i += Batch::size) sums[0] += f(detail::WholeBatch<Batch>(i));
+    if (i < n) sums[1] += f(detail::PartOfBatch<Batch>(i, n - i));
+    return total_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  }
+  static T total_of(const Batch& lanes) {
     T each[Batch::size];
     lanes.store_unaligned(each);
     for (std::size_t half = Batch::size / 2; half > 0; half /= 2)
@@ -203,12 +220,19 @@ struct StepKernelsFor {
       const T* x = s.forward.a.data + row * s.forward.a.stride;
       const T* y = s.forward.y.data + row * s.forward.y.stride;
       const T* g = s.g.data + row * s.g.stride;
-      const Batch centre(mean_of(x, n)), mean(mean_of(g, n));
-      const T squares = sum_of(n, [=](const auto& at) { return at.load(y) * at.load(y); });
+      T totals[4];
+      sums_of(n, totals, [=](const auto& at, Batch* sums) {
+        const Batch of_y = at.load(y), of_g = at.load(g);
+        sums[0] += at.load(x);
+        sums[1] += of_g;
+        sums[2] += of_g * of_y;
+        sums[3] += of_y * of_y;
+      });
+      const Batch centre(totals[0] / T(n)), mean(totals[1] / T(n)), along(totals[2] / T(n));
+      const T squares = totals[3];
       const T spread =
           sum_of(n, [&](const auto& at) { return (at.load(x) - centre) * at.load(y); });
       const Batch scale(squares > 0 ? squares / spread : T(1) / root(s.forward.p));
-      const Batch along(sum_of(n, [=](const auto& at) { return at.load(g) * at.load(y); }) / T(n));
       detail::for_each_batch<Batch>(n, [&](const auto& at) {
         put(s.d_a, row, at, s.adds_a, scale * (at.load(g) - mean - at.load(y) * along));
       });
