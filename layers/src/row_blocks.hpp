@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "step_program.hpp"
@@ -19,6 +20,33 @@ template <class T>
 struct RowsAt {
   T* data = nullptr;
   std::size_t stride = 0;
+};
+
+/// Memory of the tape of which small pieces are cut from larger ones: asking the tape for each
+/// would take longer than a step of a small layer.
+template <class T>
+class PiecesOfMemory final : public Memory<T> {
+ public:
+  explicit PiecesOfMemory(Memory<T>& memory) : memory_(memory) {}
+  [[nodiscard]] T* kept() override { return memory_.kept(); }
+  [[nodiscard]] T* temporary(std::size_t count) override {
+    const std::size_t size = (count + unit - 1) / unit * unit;
+    if (size > piece / 4) return memory_.temporary(count);
+    if (size > left_) {
+      next_ = memory_.temporary(piece);
+      left_ = piece;
+    }
+    left_ -= size;
+    return std::exchange(next_, next_ + size);
+  }
+
+ private:
+  static constexpr std::size_t unit = 64 / sizeof(T);  // a cache line
+  static constexpr std::size_t piece = 2048;
+
+  Memory<T>& memory_;
+  T* next_ = nullptr;
+  std::size_t left_ = 0;
 };
 
 /// Memory of the tape for `count` objects that need no destructor.

@@ -75,13 +75,13 @@ class SequenceBase {
 
  protected:
   SequenceBase(const StepProgram<T>& program, const Schedule& schedule, bool initial,
-               Memory<T>& memory)
+               Memory<T>& of_tape)
       : p(program),
         s(schedule),
         rows(schedule.rows()),
         batch(schedule.batch()),
         inputs{program.masks(), initial ? program.states.size() : 0},
-        memory(memory),
+        memory(of_tape),
         parameters(room_for<In<T>>(program.parameters.size(), memory)),
         packed(room_for<std::optional<PackedProduct<T>>>(program.late_terms, memory)) {}
 
@@ -266,7 +266,7 @@ class SequenceBase {
   std::size_t rows;
   std::size_t batch;
   SequenceInputs inputs;
-  Memory<T>& memory;
+  mutable PiecesOfMemory<T> memory;
   std::span<In<T>> parameters;
   std::span<std::optional<PackedProduct<T>>> packed;  // of the late terms, product by product
 

@@ -39,22 +39,7 @@ struct RecurrentWeights {
 
   /// Calls `action(name, parameter)` for all of them, those of rank 0 included.
   void for_each(auto&& action) {
-    using Named = std::pair<const char*, Parameter<T>*>;
-    for (const auto& [name, parameter] : std::to_array<Named>({{"weight_ih", &weight_ih},
-                                                               {"weight_hh", &weight_hh},
-                                                               {"bias_ih", &bias_ih},
-                                                               {"bias_hh", &bias_hh},
-                                                               {"weight_hr", &weight_hr},
-                                                               {"peephole", &peephole},
-                                                               {"norm_ih_gain", &norm_ih_gain},
-                                                               {"norm_ih_bias", &norm_ih_bias},
-                                                               {"norm_hh_gain", &norm_hh_gain},
-                                                               {"norm_hh_bias", &norm_hh_bias},
-                                                               {"norm_c_gain", &norm_c_gain},
-                                                               {"norm_c_bias", &norm_c_bias},
-                                                               {"h0", &h0},
-                                                               {"c0", &c0}}))
-      action(std::string_view(name), *parameter);
+    for (const auto& [name, member] : names()) action(name, this->*member);
     for (auto& [name, parameter] : vectors) action(std::string_view(name), parameter);
   }
 
@@ -67,15 +52,35 @@ struct RecurrentWeights {
 
   /// The parameter of that name; null when there is none.
   [[nodiscard]] Parameter<T>* find(std::string_view name) {
-    Parameter<T>* found = nullptr;
-    for_each([&](std::string_view other, Parameter<T>& parameter) {
-      if (other == name && parameter.shape().rank() > 0) found = &parameter;
-    });
-    return found;
+    for (const auto& [other, member] : names())
+      if (other == name) return (this->*member).shape().rank() > 0 ? &(this->*member) : nullptr;
+    for (auto& [other, parameter] : vectors)
+      if (other == name) return &parameter;
+    return nullptr;
   }
 
   /// The parameter of a cell's own, `w.vector(name)`. ArgumentError when there is none.
   [[nodiscard]] Parameter<T>& vector(std::string_view name);
+
+ private:
+  using Named = std::pair<std::string_view, Parameter<T> RecurrentWeights::*>;
+  static const std::array<Named, 14>& names() {
+    static constexpr std::array<Named, 14> all{{{"weight_ih", &RecurrentWeights::weight_ih},
+                                                {"weight_hh", &RecurrentWeights::weight_hh},
+                                                {"bias_ih", &RecurrentWeights::bias_ih},
+                                                {"bias_hh", &RecurrentWeights::bias_hh},
+                                                {"weight_hr", &RecurrentWeights::weight_hr},
+                                                {"peephole", &RecurrentWeights::peephole},
+                                                {"norm_ih_gain", &RecurrentWeights::norm_ih_gain},
+                                                {"norm_ih_bias", &RecurrentWeights::norm_ih_bias},
+                                                {"norm_hh_gain", &RecurrentWeights::norm_hh_gain},
+                                                {"norm_hh_bias", &RecurrentWeights::norm_hh_bias},
+                                                {"norm_c_gain", &RecurrentWeights::norm_c_gain},
+                                                {"norm_c_bias", &RecurrentWeights::norm_c_bias},
+                                                {"h0", &RecurrentWeights::h0},
+                                                {"c0", &RecurrentWeights::c0}}};
+    return all;
+  }
 };
 
 TAPESTRY_EXTERN_TYPES(struct RecurrentWeights)
