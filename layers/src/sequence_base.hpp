@@ -231,13 +231,15 @@ class SequenceBase {
 
   /// What an accelerator works on. Backward also has the gradients.
   [[nodiscard]] LstmStep<T> lstm_step(const RowBlocks<T>& at, std::size_t count) const {
+    const auto gates = std::ranges::max_element(
+        p.products, {}, [](const StepProduct& product) { return product.parts.size(); });
     return {count,
             p.cell.hidden_size,
-            at.values[p.products[0].out].data,
+            at.values[gates->out].data,
             at.values[p.states[1]].data,
             at.values[p.next[1]].data,
-            at.values[p.next[0]].data,
-            at.gradients[p.next[0]].data,
+            at.values[p.accelerated_output].data,
+            at.gradients[p.accelerated_output].data,
             at.gradients[p.next[1]].data,
             at.gradients[p.states[1]].data};
   }

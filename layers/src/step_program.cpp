@@ -83,20 +83,28 @@ StepProgram<T>::StepProgram(const CellShape& shape, std::shared_ptr<const Equati
 }
 
 /// Products of which the kernels know the parts: all gates of an LSTM; r and z of a GRU, and what x
-/// and h give to n.
+/// and h give to n. A projection multiplies what the kernel gives in place of h.
 template <class T>
 void StepProgram<T>::find_accelerator() {
-  if (cell.layer_norm || cell.proj_size > 0) return;
   const StepAccelerator kind = equations->accelerator();
+  if (kind == StepAccelerator::none || cell.layer_norm) return;
+  accelerated_output = next[0];
   std::vector<std::size_t> parts;
   for (const StepProduct& product : products) {
+    if (product.parts.empty()) {
+      if (!product.late.empty()) accelerated_output = product.late[0].operand;
+      continue;
+    }
     parts.push_back(product.parts.size());
     accelerated = std::max(accelerated, product.stage);
   }
   std::ranges::sort(parts);
-  const bool fits = kind == StepAccelerator::lstm ? parts == std::vector<std::size_t>{4}
-                                                  : parts == std::vector<std::size_t>{1, 1, 2};
-  if (kind != StepAccelerator::none && fits && accelerated + 1 == stages) accelerator = kind;
+  const bool is_lstm = kind == StepAccelerator::lstm;
+  const bool fits =
+      parts == (is_lstm ? std::vector<std::size_t>{4} : std::vector<std::size_t>{1, 1, 2});
+  const bool ends = values[accelerated_output].stage == accelerated &&
+                    (is_lstm ? values[next[1]].stage == accelerated : accelerated + 1 == stages);
+  if (fits && ends) accelerator = kind;
 }
 
 TAPESTRY_INSTANTIATE_TYPES(class StepProgram)

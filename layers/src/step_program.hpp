@@ -170,7 +170,8 @@ class StepProgram {
   std::size_t stages = stage::first + 1;  // one past the last
   std::size_t late_terms = 0;             // of all products
   StepAccelerator accelerator = StepAccelerator::none;
-  std::size_t accelerated = 0;  // the stage whose ops it replaces
+  std::size_t accelerated = 0;         // the stage whose ops it replaces
+  std::size_t accelerated_output = 0;  // the value that it gives as h
 
   // Numbers for each row at each place, for values and for gradients.
   std::size_t kept_width = 0;  // the first state after the step comes last
