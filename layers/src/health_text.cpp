@@ -55,15 +55,12 @@ std::string line_of(const ValueHealth& value) {
 
 }  // namespace
 
-std::ostream& operator<<(std::ostream& out, const HealthReport& report) {
-  std::string text =
-      left(report.layer, 18) + "norm: first    last grad: first   last    low    high    dead\n";
-  for (const ValueHealth& value : report.values) text += line_of(value);
+std::ostream& operator<<(std::ostream& out, const std::vector<ParameterHealth>& parameters) {
   std::size_t width = 18;
-  for (const ParameterHealth& parameter : report.parameters)
+  for (const ParameterHealth& parameter : parameters)
     width = std::max(width, utf8::count(parameter.name) + 1);
-  text += left("parameter", width) + "     norm      grad  update/weight\n";
-  for (const ParameterHealth& parameter : report.parameters) {
+  std::string text = left("parameter", width) + "     norm      grad  update/weight\n";
+  for (const ParameterHealth& parameter : parameters) {
     text += left(utf8::shown(parameter.name), width) + cell(parameter.norm, 9) +
             cell(parameter.gradient_norm, 10) + cell(parameter.update_ratio, 15);
     if (parameter.not_finite > 0)
@@ -71,6 +68,13 @@ std::ostream& operator<<(std::ostream& out, const HealthReport& report) {
     text += '\n';
   }
   return out << text;
+}
+
+std::ostream& operator<<(std::ostream& out, const HealthReport& report) {
+  std::string text =
+      left(report.layer, 18) + "norm: first    last grad: first   last    low    high    dead\n";
+  for (const ValueHealth& value : report.values) text += line_of(value);
+  return out << text << report.parameters;
 }
 
 void append_csv(const HealthReport& report, const std::filesystem::path& path,

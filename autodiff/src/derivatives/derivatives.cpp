@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "tape/backward.hpp"
 #include "tape/gradients.hpp"
+#include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/ops/arithmetic.hpp"
 #include "tapestry/autodiff/ops/shape.hpp"
 #include "tapestry/autodiff/tape.hpp"
 
@@ -202,6 +206,138 @@ Variable<T> hessian_vector_product(const Variable<T>& y, const Variable<T>& x, c
   return hessian_vector_product(y, Variables<T>(&x, 1), Variables<T>(&v, 1), options)[0];
 }
 
+namespace {
+
+/// The leaves of parameters on the tape of y.
+template <class T>
+struct Uses {
+  std::vector<Variable<T>> leaves;
+  std::vector<std::size_t> which;  // position of the parameter of each
+};
+
+template <class T>
+Uses<T> uses_of(const char* op, const Variable<T>& y, const ParameterList<T>& parameters) {
+  TapeState<T>& state = y.state(op);
+  std::unordered_map<const Parameter<T>*, std::size_t> positions;
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (!positions.try_emplace(parameters[i], i).second)
+      throw ArgumentError(op, "parameter '" + parameters[i]->name() + "' is given twice");
+  Uses<T> uses;
+  for (std::uint32_t entry = 0; entry < state.entries.size(); ++entry) {
+    if (state.entries[entry].vacant) continue;
+    const auto found = positions.find(state.parameter_of(state.entries[entry]));
+    if (found == positions.end()) continue;
+    uses.leaves.push_back({state, entry});
+    uses.which.push_back(found->second);
+  }
+  if (uses.leaves.empty())
+    throw ArgumentError(op, "the tape of '" + y.name() + "' uses none of the " +
+                                std::to_string(parameters.size()) + " parameters");
+  return uses;
+}
+
+/// A vector for each use, as a constant.
+template <class T>
+std::vector<Variable<T>> vectors_of(const char* op, TapeState<T>& state, const Uses<T>& uses,
+                                    const ParameterList<T>& parameters,
+                                    const std::vector<Array<T>>& v) {
+  if (v.size() != parameters.size())
+    throw ShapeError(op, std::to_string(parameters.size()) + " parameters, but " +
+                             std::to_string(v.size()) + " vectors");
+  std::vector<Variable<T>> vectors;
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    const Shape shape(v[i].shape());
+    if (!(shape == parameters[i]->shape()))
+      throw ShapeError(op, "the vector for parameter '" + parameters[i]->name() + "' has shape " +
+                               shape.str() + ", not " + parameters[i]->shape().str());
+  }
+  for (const std::size_t i : uses.which) {
+    vectors.push_back(leaf(state, Shape(v[i].shape())));
+    std::copy_n(v[i].data(), v[i].size(), state.entries[vectors.back().index()].data);
+  }
+  return vectors;
+}
+
+/// Sums over the uses of each parameter.
+template <class T>
+std::vector<Variable<T>> by_parameter(TapeState<T>& state, const Uses<T>& uses,
+                                      const ParameterList<T>& parameters,
+                                      const std::vector<Variable<T>>& parts) {
+  std::vector<Variable<T>> sums(parameters.size());
+  for (std::size_t k = 0; k < parts.size(); ++k) {
+    Variable<T>& sum = sums[uses.which[k]];
+    sum = sum.valid() ? sum + parts[k] : parts[k];
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    if (!sums[i].valid()) sums[i] = leaf(state, parameters[i]->shape());
+  return sums;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<Variable<T>> gradients(const Variable<T>& y,
+                                   const ParameterList<std::type_identity_t<T>>& parameters,
+                                   GradientOptions options) {
+  TapeState<T>& state = y.state("gradients");
+  const Uses<T> uses = uses_of<T>("gradients", y, parameters);
+  return results_of(state, options, [&] {
+    return by_parameter(state, uses, parameters, gradients(y, Variables<T>(uses.leaves), options));
+  });
+}
+
+template <class T>
+Variable<T> jvp(const Variable<T>& y, const ParameterList<std::type_identity_t<T>>& parameters,
+                const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options) {
+  TapeState<T>& state = y.state("jvp");
+  const Uses<T> uses = uses_of<T>("jvp", y, parameters);
+  return results_of(state, options, [&] {
+    const auto vectors = vectors_of("jvp", state, uses, parameters, v);
+    return std::vector{jvp(y, Variables<T>(uses.leaves), Variables<T>(vectors), options)};
+  })[0];
+}
+
+template <class T>
+Variable<T> jacobian(const Variable<T>& y, Parameter<std::type_identity_t<T>>& parameter,
+                     GradientOptions options) {
+  TapeState<T>& state = y.state("jacobian");
+  const Uses<T> uses = uses_of<T>("jacobian", y, {&parameter});
+  return results_of(state, options, [&] {
+    Variable<T> sum;
+    for (const Variable<T>& use : uses.leaves) {
+      const Variable<T> part = jacobian(y, use, options);
+      sum = sum.valid() ? sum + part : part;
+    }
+    return std::vector{sum};
+  })[0];
+}
+
+template <class T>
+std::vector<Variable<T>> hessian_vector_product(
+    const Variable<T>& y, const ParameterList<std::type_identity_t<T>>& parameters,
+    const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options) {
+  const char* op = "hessian_vector_product";
+  TapeState<T>& state = y.state(op);
+  const Uses<T> uses = uses_of<T>(op, y, parameters);
+  return results_of(state, options, [&] {
+    const auto vectors = vectors_of(op, state, uses, parameters, v);
+    return by_parameter(
+        state, uses, parameters,
+        hessian_vector_product(y, Variables<T>(uses.leaves), Variables<T>(vectors), options));
+  });
+}
+
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, const ParameterList<T>&,
+                                                  GradientOptions)),
+                        gradients)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const ParameterList<T>&,
+                                     const std::vector<Array<T>>&, GradientOptions)),
+                        jvp)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, Parameter<T>&, GradientOptions)), jacobian)
+TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, const ParameterList<T>&,
+                                                  const std::vector<Array<T>>&, GradientOptions)),
+                        hessian_vector_product)
+
 TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, Variables<T>,
                                                   const Variable<T>&, GradientOptions)),
                         vjp)
@@ -214,6 +350,7 @@ TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, Variables<T>, Variables
 TAPESTRY_INSTANTIATE_AS((std::vector<Variable<T>>(const Variable<T>&, Variables<T>, Variables<T>,
                                                   GradientOptions)),
                         hessian_vector_product)
-TAPESTRY_INSTANTIATE(jacobian, hessian)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, GradientOptions)),
+                        jacobian, hessian)
 
 }  // namespace tapestry

@@ -183,7 +183,14 @@ Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions op
   });
 }
 
-TAPESTRY_INSTANTIATE(mse_loss, l1_loss, huber_loss, binary_cross_entropy_with_logits, nll_loss,
-                     kl_div)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, LossOptions)),
+                        mse_loss, l1_loss)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, HuberOptions)),
+                        huber_loss)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&,
+                                     const BinaryCrossEntropyOptions<T>&)),
+                        binary_cross_entropy_with_logits)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, KlOptions)), kl_div)
+TAPESTRY_INSTANTIATE(nll_loss)
 
 }  // namespace tapestry

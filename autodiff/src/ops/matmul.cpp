@@ -160,6 +160,8 @@ Variable<T> outer(const Variable<T>& a, const Variable<T>& b) {
   });
 }
 
-TAPESTRY_INSTANTIATE(matmul, dot, outer)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, MatmulOptions)),
+                        matmul)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&)), dot, outer)
 
 }  // namespace tapestry

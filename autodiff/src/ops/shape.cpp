@@ -15,27 +15,7 @@ struct Reshape {
   static constexpr Saves saves = save_nothing;
   Shape shape;  // one extent may be `rest`
 
-  [[nodiscard]] Shape infer(const Shape& x) const {
-    Shape result = shape;
-    std::size_t known = 1;
-    std::size_t* open = nullptr;
-    for (std::size_t i = 0; i < result.rank(); ++i) {
-      if (result[i] != rest) {
-        known *= result[i];
-      } else if (open) {
-        throw ShapeError(name, "more than one extent is left open");
-      } else {
-        open = &result[i];
-      }
-    }
-    if (open) *open = 1;
-    detail::check_size(name, result);                 // so that `known` is the product
-    if (open && known > 0) *open = x.size() / known;  // beside a 0, any extent would do
-    if ((open && known == 0) || result.size() != x.size())
-      throw ShapeError(name, "cannot give " + std::to_string(x.size()) + " elements of shape " +
-                                 x.str() + " the shape " + text());
-    return result;
-  }
+  [[nodiscard]] Shape infer(const Shape& x) const { return detail::reshaped(name, x, shape); }
   [[nodiscard]] bool alias(const Shape&, std::size_t&) const { return true; }
 
   template <class T>
@@ -43,14 +23,6 @@ struct Reshape {
     std::copy_n(x.data, x.size(), y.data);
   }
   auto backward(const auto& g, const auto&, const auto& x) const { return reshape(g, x.shape()); }
-
- private:
-  [[nodiscard]] std::string text() const {
-    std::string result = "(";
-    for (std::size_t i = 0; i < shape.rank(); ++i)
-      result += (i ? ", " : "") + (shape[i] == rest ? "rest" : std::to_string(shape[i]));
-    return result + ")";
-  }
 };
 
 struct Transpose {

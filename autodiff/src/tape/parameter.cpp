@@ -11,16 +11,12 @@
 namespace tapestry {
 
 template <class T>
-Parameter<T>::Parameter(Array<T> value, std::string name)
-    : value_(std::move(value)), name_(std::move(name)) {}
+Parameter<T>::Parameter(const ArrayLike<T>& value, std::string name)
+    : value_(value.array("Parameter")), name_(std::move(name)) {}
 
 template <class T>
-Parameter<T>::Parameter(detail::BracedRows<T> rows, std::string name)
-    : Parameter(detail::from_braces("Parameter", rows), std::move(name)) {}
-
-template <class T>
-Parameter<T>::Parameter(detail::BracedMatrices<T> matrices, std::string name)
-    : Parameter(detail::from_braces("Parameter", matrices), std::move(name)) {}
+Parameter<T>::Parameter(std::initializer_list<detail::Braces<T>> braces, std::string name)
+    : Parameter(ArrayLike<T>(braces), std::move(name)) {}
 
 template <class T>
 Parameter<T>::Parameter(const Parameter& other)

@@ -36,6 +36,30 @@ void check_size(std::string_view op, const Shape& shape) {
   if (left == 0) throw ShapeError(op, "too many elements: " + shape.str());
 }
 
+Shape reshaped(std::string_view op, const Shape& from, const Shape& to) {
+  Shape result = to;
+  std::size_t known = 1;
+  std::size_t* open = nullptr;
+  std::string text;
+  for (std::size_t& extent : std::span(&result[0], result.rank())) {
+    text += (text.empty() ? "" : ", ") + (extent == rest ? "rest" : std::to_string(extent));
+    if (extent != rest) {
+      known *= extent;
+    } else if (open) {
+      throw ShapeError(op, "more than one extent is left open");
+    } else {
+      open = &extent;
+    }
+  }
+  if (open) *open = 1;
+  check_size(op, result);                              // so that `known` is the product
+  if (open && known > 0) *open = from.size() / known;  // beside a 0, any extent would do
+  if ((open && known == 0) || result.size() != from.size())
+    throw ShapeError(op, "cannot give " + std::to_string(from.size()) + " elements of shape " +
+                             from.str() + " the shape (" + text + ")");
+  return result;
+}
+
 template <class T>
 TapeState<T>::TapeState() : id(++tape_count), scopes(names) {}
 

@@ -9,41 +9,18 @@
 namespace tapestry {
 
 template <class T>
-Variable<T> Tape<T>::leaf(const Array<T>& value, Role role, std::string_view name) {
-  const std::uint32_t index =
-      state_->add_leaf(Shape(value.shape()), role, role == Role::input, name);
-  std::copy_n(value.data(), value.size(), state_->entries[index].data);
+Variable<T> Tape<T>::leaf(const ArrayLike<T>& value, Role role, std::string_view where,
+                          std::string_view name) {
+  const std::uint32_t index = state_->add_leaf(value.shape(where), role, role == Role::input, name);
+  value.write(state_->entries[index].data);
   return {*state_, index};
 }
 
 template <class T>
-Variable<T> Tape<T>::variable(const Array<T>& value, std::string_view name) {
-  return leaf(value, Role::input, name);
-}
-
-template <class T>
-Variable<T> Tape<T>::variable(detail::BracedRows<T> rows, std::string_view name) {
-  return variable(detail::from_braces("variable", rows), name);
-}
-
-template <class T>
-Variable<T> Tape<T>::variable(detail::BracedMatrices<T> matrices, std::string_view name) {
-  return variable(detail::from_braces("variable", matrices), name);
-}
-
-template <class T>
-Variable<T> Tape<T>::constant(const Array<T>& value, std::string_view name) {
-  return leaf(value, Role::constant, name);
-}
-
-template <class T>
-Variable<T> Tape<T>::constant(detail::BracedRows<T> rows, std::string_view name) {
-  return constant(detail::from_braces("constant", rows), name);
-}
-
-template <class T>
-Variable<T> Tape<T>::constant(detail::BracedMatrices<T> matrices, std::string_view name) {
-  return constant(detail::from_braces("constant", matrices), name);
+Variable<T> Tape<T>::full(const Shape& shape, T value) {
+  const std::uint32_t index = state_->add_leaf(shape, Role::constant, false, {});
+  std::fill_n(state_->entries[index].data, shape.size(), value);
+  return {*state_, index};
 }
 
 template <class T>

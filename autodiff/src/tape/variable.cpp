@@ -6,6 +6,7 @@
 
 #include "tape/backward.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/ops/shape.hpp"
 
 namespace tapestry {
 namespace {
@@ -108,6 +109,17 @@ void Variable<T>::backward(const Array<T>& seed) const {
   detail::BackwardPass<T> pass(tape, "backward");
   pass.seed(index_, &seed);
   pass.run();
+}
+
+template <class T>
+Variable<T> Variable<T>::element(std::int64_t i) const {
+  return select(*this, 0, i);
+}
+
+template <class T>
+Variable<T> Variable<T>::slice(int axis, std::int64_t start, std::int64_t stop,
+                               std::int64_t step) const {
+  return tapestry::slice(*this, axis, start, stop, step);
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numbers>
 #include <numeric>
+#include <ostream>
 
 #include "linear_algebra.hpp"
 #include "long_product.hpp"
@@ -380,6 +381,10 @@ std::string StateSpectrum::verdict() const {
       break;
   }
   return line + " (rate " + number(realised) + " per step, " + exponent;
+}
+
+std::ostream& operator<<(std::ostream& out, const StateSpectrum& spectrum) {
+  return out << spectrum.verdict();
 }
 
 TAPESTRY_INSTANTIATE(state_jacobian, step_bound, state_spectrum)

@@ -24,4 +24,5 @@
 #include "tapestry/layers/safetensors.hpp"
 #include "tapestry/layers/saved_part.hpp"
 #include "tapestry/layers/sequence_loss.hpp"
+#include "tapestry/layers/summary.hpp"
 #include "tapestry/layers/truncated_bptt.hpp"

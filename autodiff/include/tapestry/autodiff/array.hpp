@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 
 #if __has_include(<xtensor/containers/xarray.hpp>)  // xtensor 0.26 and later
@@ -36,3 +37,11 @@ using View = decltype(xt::adapt<xt::layout_type::row_major>(static_cast<const T*
                                                             xt::dynamic_shape<std::size_t>{}));
 
 }  // namespace tapestry
+
+namespace xt {
+
+/// The shape of an array, as NumPy writes it: `std::cout << array.shape()`. Here, where it is
+/// found.
+std::ostream& operator<<(std::ostream& out, const dynamic_shape<std::size_t>& shape);
+
+}  // namespace xt

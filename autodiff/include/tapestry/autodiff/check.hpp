@@ -11,6 +11,7 @@
 
 #include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/parameter_list.hpp"
+#include "tapestry/autodiff/print.hpp"
 #include "tapestry/autodiff/tape.hpp"
 #include "tapestry/autodiff/variable.hpp"
 

@@ -12,10 +12,14 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <span>
+#include <type_traits>
 #include <vector>
 
+#include "tapestry/autodiff/array.hpp"
 #include "tapestry/autodiff/gradient.hpp"
+#include "tapestry/autodiff/parameter_list.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
 namespace tapestry {
@@ -83,5 +87,43 @@ std::array<Variable<T>, n> hessian_vector_product(const Variable<T>& y, const Va
   return detail::as_list<n>(hessian_vector_product(y, std::span<const Variable<T>>(x),
                                                    std::span<const Variable<T>>(v), options));
 }
+
+// The same with respect to parameters, such as those of a model: `parameters(model)`. The
+// derivative by a parameter is the sum over all its uses on the tape of y, zeros where there is
+// none. `v` holds an array for each parameter, of its shape. ArgumentError when the tape uses none
+// of them, GradientError when one that it uses is frozen.
+
+/// Gradients of a scalar, one for each parameter.
+template <class T>
+std::vector<Variable<T>> gradients(const Variable<T>& y,
+                                   const ParameterList<std::type_identity_t<T>>& parameters,
+                                   GradientOptions options = {});
+
+/// `const auto [dw, db] = gradients(loss, {linear.weight(), linear.bias()});`
+template <class T, std::size_t n>
+std::array<Variable<T>, n> gradients(
+    const Variable<T>& y,
+    const std::reference_wrapper<Parameter<std::type_identity_t<T>>> (&parameters)[n],
+    GradientOptions options = {}) {
+  ParameterList<T> list;
+  for (Parameter<T>& parameter : parameters) list.push_back(&parameter);
+  return detail::as_list<n>(gradients(y, list, options));
+}
+
+/// Jacobian times vector: the derivative of `y` when the parameters move along `v`.
+template <class T>
+Variable<T> jvp(const Variable<T>& y, const ParameterList<std::type_identity_t<T>>& parameters,
+                const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options = {});
+
+/// The Jacobian with respect to one parameter: shape y.shape + parameter.shape.
+template <class T>
+Variable<T> jacobian(const Variable<T>& y, Parameter<std::type_identity_t<T>>& parameter,
+                     GradientOptions options = {});
+
+/// Hessian of a scalar times vector, one part for each parameter.
+template <class T>
+std::vector<Variable<T>> hessian_vector_product(
+    const Variable<T>& y, const ParameterList<std::type_identity_t<T>>& parameters,
+    const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options = {});
 
 }  // namespace tapestry

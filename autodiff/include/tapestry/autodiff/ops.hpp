@@ -6,6 +6,7 @@
 
 #include "tapestry/autodiff/ops/activations.hpp"
 #include "tapestry/autodiff/ops/arithmetic.hpp"
+#include "tapestry/autodiff/ops/beside.hpp"
 #include "tapestry/autodiff/ops/comparison.hpp"
 #include "tapestry/autodiff/ops/cross_entropy.hpp"
 #include "tapestry/autodiff/ops/einsum.hpp"

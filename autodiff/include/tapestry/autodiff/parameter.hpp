@@ -2,14 +2,17 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
 #include "tapestry/autodiff/array.hpp"
-#include "tapestry/autodiff/detail/braces.hpp"
+#include "tapestry/autodiff/array_like.hpp"
 #include "tapestry/autodiff/detail/followed.hpp"
 #include "tapestry/autodiff/detail/instantiate.hpp"
+#include "tapestry/autodiff/print.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -25,12 +28,13 @@ class Parameter : public detail::Followed<Parameter<T>> {
 
   Parameter() = default;
 
-  /// A parameter with the given initial value and, optionally, its name.
-  explicit Parameter(Array<T> value, std::string name = {});
-
-  /// The same from rows in braces. Throws ShapeError unless they are equally long.
-  explicit Parameter(detail::BracedRows<T> rows, std::string name = {});
-  explicit Parameter(detail::BracedMatrices<T> matrices, std::string name = {});
+  /// A parameter with the given initial value and, optionally, its name. Throws ShapeError unless
+  /// rows are equally long. Give numbers in parentheses, `Parameter<> w({1, 2})`: in braces alone,
+  /// w{{1, 2}}, both pairs would count as axes.
+  explicit Parameter(const ArrayLike<T>& value, std::string name = {});
+  explicit Parameter(std::initializer_list<detail::Braces<T>> braces, std::string name = {});
+  explicit Parameter(std::same_as<Array<T>> auto value, std::string name = {})
+      : value_(std::move(value)), name_(std::move(name)) {}
 
   Parameter(const Parameter& other);
   Parameter(Parameter&& other) noexcept;

@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "tapestry/autodiff/print.hpp"
+
 namespace tapestry {
 
 class Axes;

@@ -5,11 +5,17 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/array_like.hpp"
+#include "tapestry/autodiff/create.hpp"
 #include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 #include "tapestry/autodiff/parameter.hpp"
+#include "tapestry/autodiff/print.hpp"
+#include "tapestry/autodiff/random.hpp"
+#include "tapestry/autodiff/shape.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
 namespace tapestry {
@@ -86,17 +92,37 @@ class Tape {
     state_->orphan();
   }
 
-  /// A leaf with a gradient. The value is copied. Rows in braces must be equally long, else
-  /// ShapeError.
-  Variable<T> variable(const Array<T>& value, std::string_view name = {});
-  Variable<T> variable(detail::BracedRows<T> rows, std::string_view name = {});
-  Variable<T> variable(detail::BracedMatrices<T> matrices, std::string_view name = {});
+  /// A leaf with a gradient. The numbers are copied; see ArrayLike for what they may be. Rows must
+  /// be equally long, else ShapeError.
+  Variable<T> variable(const ArrayLike<T>& value, std::string_view name = {}) {
+    return leaf(value, Role::input, "variable", name);
+  }
 
-  /// A leaf without a gradient. The value is copied. Rows in braces must be equally long, else
-  /// ShapeError.
-  Variable<T> constant(const Array<T>& value, std::string_view name = {});
-  Variable<T> constant(detail::BracedRows<T> rows, std::string_view name = {});
-  Variable<T> constant(detail::BracedMatrices<T> matrices, std::string_view name = {});
+  /// A leaf without a gradient, as above.
+  Variable<T> constant(const ArrayLike<T>& value, std::string_view name = {}) {
+    return leaf(value, Role::constant, "constant", name);
+  }
+
+  // Constants as the functions of the same names in create.hpp make arrays: `tape.zeros({2, 3})`.
+  Variable<T> zeros(const Shape& shape) { return full(shape, T{0}); }
+  Variable<T> ones(const Shape& shape) { return full(shape, T{1}); }
+  Variable<T> full(const Shape& shape, T value);
+  Variable<T> arange(double stop) { return constant(tapestry::arange<T>(stop)); }
+  Variable<T> arange(double start, double stop, double step = 1) {
+    return constant(tapestry::arange<T>(start, stop, step));
+  }
+  Variable<T> linspace(double start, double stop, std::size_t count) {
+    return constant(tapestry::linspace<T>(start, stop, count));
+  }
+  Variable<T> rand(const Shape& shape, Generator& generator = default_generator()) {
+    return constant(tapestry::rand<T>(shape, generator));
+  }
+  Variable<T> randn(const Shape& shape, Generator& generator = default_generator()) {
+    return constant(tapestry::randn<T>(shape, generator));
+  }
+  Variable<T> from(const ArrayLike<T>& data, const Shape& shape) {
+    return constant(tapestry::from<T>(data, shape));
+  }
 
   /// A use of a parameter: a leaf that reads the parameter's storage and whose gradient is added to
   /// the parameter's. Each call makes a leaf of its own, in the scopes that are open, so that uses
@@ -184,7 +210,8 @@ class Tape {
   Scope<T> numbered(std::string_view name, ScopeKind kind, std::size_t number) {
     return {*state_, name, kind, static_cast<std::int64_t>(number)};
   }
-  Variable<T> leaf(const Array<T>& value, Role role, std::string_view name);
+  Variable<T> leaf(const ArrayLike<T>& value, Role role, std::string_view where,
+                   std::string_view name);
 
   detail::TapeState<T>* state_;  // shared with the variables; the last of them deletes it
 };
@@ -194,6 +221,20 @@ class Tape {
 template <class T>
 Variable<T> watch(const Variable<T>& x, Parameter<T>& parameter) {
   return x.tape().watch(parameter);
+}
+
+/// A constant on the tape of x, of its shape. Throws StaleVariable.
+template <class T>
+Variable<T> zeros_like(const Variable<T>& x) {
+  return x.tape().zeros(x.shape());
+}
+template <class T>
+Variable<T> ones_like(const Variable<T>& x) {
+  return x.tape().ones(x.shape());
+}
+template <class T>
+Variable<T> full_like(const Variable<T>& x, std::type_identity_t<T> value) {
+  return x.tape().full(x.shape(), value);
 }
 
 TAPESTRY_EXTERN_TYPES(class Tape)

@@ -13,6 +13,7 @@
 #include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/detail/state.hpp"
 #include "tapestry/autodiff/hook.hpp"
+#include "tapestry/autodiff/print.hpp"
 #include "tapestry/autodiff/shape.hpp"
 
 namespace tapestry {
@@ -53,8 +54,8 @@ class Variable {
     if (state_) state_->drop(index_, generation_);
   }
 
-  /// The tape that the value is on. Throws StaleVariable when the handle is not valid or the tape is
-  /// gone.
+  /// The tape that the value is on. Throws StaleVariable when the handle is not valid or the tape
+  /// is gone.
   [[nodiscard]] Tape<T>& tape() const {
     if (Tape<T>* owner = state("tape").owner) return *owner;
     throw_invalid("tape");
@@ -94,6 +95,16 @@ class Variable {
   /// The same for any shape, weighted by `seed`, which is shaped like this variable: computes the
   /// gradients of sum(seed * this). Throws ShapeError when the shapes differ.
   void backward(const Array<T>& seed) const;
+
+  /// Element `i` of the first axis, without that axis; a negative one counts from the end:
+  /// x[-1]. IndexError outside.
+  [[nodiscard]] Variable operator[](std::integral auto i) const {
+    return element(static_cast<std::int64_t>(i));
+  }
+
+  /// As the function `slice`: elements start, start + step, ... before stop of axis `axis`.
+  [[nodiscard]] Variable slice(int axis, std::int64_t start, std::int64_t stop,
+                               std::int64_t step = 1) const;
 
   /// The same value as a constant: gradients stop here. No copy is made.
   [[nodiscard]] Variable detach() const;
@@ -143,6 +154,7 @@ class Variable {
 
  private:
   [[noreturn]] void throw_invalid(std::string_view op) const;
+  [[nodiscard]] Variable element(std::int64_t i) const;
   Hook add_hook(std::function<Variable(const Variable&)> hook) const;
 
   detail::TapeState<T>* state_ = nullptr;

@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/create.hpp"
 #include "tapestry/autodiff/error.hpp"
 #include "tapestry/autodiff/parameter.hpp"
 #include "tapestry/autodiff/parameter_list.hpp"
@@ -190,16 +192,47 @@ auto named_parameters(Model& model) {
   return named;
 }
 
+namespace detail {
+
+/// `for_each_part` for actions that only read: the model may be const. Its `visit` need not be, as
+/// it hands out references to what others may change.
+template <class Model, class Action>
+void read_parts(const Model& model, const Action& action) {
+  for_each_part(const_cast<Model&>(model),  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+                [&](std::string_view path, const auto& part) { action(path, part); });
+}
+
+}  // namespace detail
+
 /// The number of trainable scalars: the sum of the sizes of all parameters that need a gradient.
 template <class Model>
-std::size_t count_parameters(Model& model) {
+std::size_t count_parameters(const Model& model) {
   std::size_t count = 0;
-  for_each_part(model, [&](std::string_view, auto& part) {
+  detail::read_parts(model, [&](std::string_view, const auto& part) {
     if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(part)>>)
       if (part.requires_grad()) count += part.size();
   });
   return count;
 }
+
+/// An array for each parameter of a model, shaped like it, in the order of `parameters(model)`: a
+/// direction in which the model may move, see `hessian_vector_product` and `jvp`.
+template <class Model>
+requires detail::Visitable<Model>
+auto full_like(const Model& model, typename detail::ModelScalar<Model>::type value) {
+  std::vector<Array<typename detail::ModelScalar<Model>::type>> arrays;
+  detail::read_parts(model, [&](std::string_view, const auto& part) {
+    if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(part)>>)
+      arrays.push_back(full_like(part.value(), value));
+  });
+  return arrays;
+}
+template <class Model>
+requires detail::Visitable<Model>
+auto zeros_like(const Model& model) { return full_like(model, 0); }
+template <class Model>
+requires detail::Visitable<Model>
+auto ones_like(const Model& model) { return full_like(model, 1); }
 
 /// Switches all layers that behave differently in training, such as dropout.
 template <class Model>

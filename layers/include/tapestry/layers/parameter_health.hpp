@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <iosfwd>
 #include <limits>
 #include <string>
 #include <vector>
@@ -29,5 +30,8 @@ struct ParameterHealth {
 template <class T>
 std::vector<ParameterHealth> parameter_health(const ParameterList<T>& parameters,
                                               const std::function<void()>& update = {});
+
+/// A table, as in a health report.
+std::ostream& operator<<(std::ostream& out, const std::vector<ParameterHealth>& parameters);
 
 }  // namespace tapestry

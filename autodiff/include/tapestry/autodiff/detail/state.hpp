@@ -37,6 +37,10 @@ std::string_view title_of(Role role);
 /// Throws ShapeError when the elements cannot be counted, let alone stored.
 void check_size(std::string_view op, const Shape& shape);
 
+/// `to`, with its one extent that may be `rest` replaced by what the elements of `from` leave.
+/// Throws ShapeError when they cannot have the shape.
+Shape reshaped(std::string_view op, const Shape& from, const Shape& to);
+
 /// A value on the tape: the output of a node, or a leaf.
 template <class T>
 struct Entry {
@@ -131,7 +135,7 @@ class TapeState {
   TapeState(const TapeState&) = delete;
   TapeState& operator=(const TapeState&) = delete;
 
-  const std::uint64_t id;  // no other tape of the program has or had it
+  const std::uint64_t id;    // no other tape of the program has or had it
   Tape<T>* owner = nullptr;  // null once it is gone
 
   // Handles ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // Absolute value, sign, and the larger or smaller of two values, elementwise.
 #pragma once
 
+#include "tapestry/autodiff/ops/beside.hpp"
 #include "tapestry/autodiff/ops/number.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
@@ -29,6 +30,28 @@ template <class T>
 Variable<T> minimum(const Variable<T>& a, Number<T> b);
 template <class T>
 Variable<T> minimum(Number<T> a, const Variable<T>& b);
+
+/// With an array, a view, a vector or a span on either side.
+template <class X, class Y>
+requires detail::VariableBeside<X, Y>
+auto maximum(X&& x, Y&& y) {
+  return detail::beside("maximum", x, y, [&](const auto& c) { return maximum(x, c); });
+}
+template <class X, class Y>
+requires detail::VariableBeside<Y, X>
+auto maximum(X&& x, Y&& y) {
+  return detail::beside("maximum", y, x, [&](const auto& c) { return maximum(c, y); });
+}
+template <class X, class Y>
+requires detail::VariableBeside<X, Y>
+auto minimum(X&& x, Y&& y) {
+  return detail::beside("minimum", x, y, [&](const auto& c) { return minimum(x, c); });
+}
+template <class X, class Y>
+requires detail::VariableBeside<Y, X>
+auto minimum(X&& x, Y&& y) {
+  return detail::beside("minimum", y, x, [&](const auto& c) { return minimum(c, y); });
+}
 
 /// x, but at least `low` and at most `high`; at the bounds themselves the gradient passes. An
 /// infinite bound is none. ArgumentError when low > high, or when one is NaN.

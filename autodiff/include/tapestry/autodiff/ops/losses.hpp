@@ -10,6 +10,8 @@
 #include <type_traits>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/array_like.hpp"
+#include "tapestry/autodiff/ops/beside.hpp"
 #include "tapestry/autodiff/ops/cross_entropy.hpp"
 #include "tapestry/autodiff/ops/number.hpp"
 #include "tapestry/autodiff/variable.hpp"
@@ -88,5 +90,51 @@ struct KlOptions {
 /// where a target is -infinity, as in PyTorch. ShapeError when the shapes differ.
 template <class T>
 Variable<T> kl_div(const Variable<T>& x, const Variable<T>& target, KlOptions options = {});
+
+namespace detail {
+
+/// `f(t)` for the target as a constant t; a single number is that of all elements.
+template <class T, class F>
+Variable<T> with_target(const char* op, const Variable<T>& x, const ArrayLike<T>& target,
+                        const F& f) {
+  return attempt(x.state(op), [&] { return f(constant_beside(op, x, target, true)); });
+}
+
+}  // namespace detail
+
+/// The same with a target that is on no tape, in whatever a program has it (see ArrayLike); a
+/// single number is the target of all elements.
+template <class T>
+Variable<T> mse_loss(const Variable<T>& x, const ArrayLike<std::type_identity_t<T>>& target,
+                     LossOptions options = {}) {
+  return detail::with_target("mse_loss", x, target,
+                             [&](const auto& t) { return mse_loss(x, t, options); });
+}
+template <class T>
+Variable<T> l1_loss(const Variable<T>& x, const ArrayLike<std::type_identity_t<T>>& target,
+                    LossOptions options = {}) {
+  return detail::with_target("l1_loss", x, target,
+                             [&](const auto& t) { return l1_loss(x, t, options); });
+}
+template <class T>
+Variable<T> huber_loss(const Variable<T>& x, const ArrayLike<std::type_identity_t<T>>& target,
+                       HuberOptions options = {}) {
+  return detail::with_target("huber_loss", x, target,
+                             [&](const auto& t) { return huber_loss(x, t, options); });
+}
+template <class T>
+Variable<T> binary_cross_entropy_with_logits(
+    const Variable<T>& x, const ArrayLike<std::type_identity_t<T>>& target,
+    const BinaryCrossEntropyOptions<std::type_identity_t<T>>& options = {}) {
+  return detail::with_target("binary_cross_entropy_with_logits", x, target, [&](const auto& t) {
+    return binary_cross_entropy_with_logits(x, t, options);
+  });
+}
+template <class T>
+Variable<T> kl_div(const Variable<T>& x, const ArrayLike<std::type_identity_t<T>>& target,
+                   KlOptions options = {}) {
+  return detail::with_target("kl_div", x, target,
+                             [&](const auto& t) { return kl_div(x, t, options); });
+}
 
 }  // namespace tapestry

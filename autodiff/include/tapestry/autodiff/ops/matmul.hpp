@@ -2,6 +2,10 @@
 // Matrix products.
 #pragma once
 
+#include <type_traits>
+
+#include "tapestry/autodiff/array_like.hpp"
+#include "tapestry/autodiff/ops/beside.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
 namespace tapestry {
@@ -26,5 +30,34 @@ Variable<T> dot(const Variable<T>& a, const Variable<T>& b);
 /// Products of every element of `a` with every one of `b`, each in row-major order: (M, N).
 template <class T>
 Variable<T> outer(const Variable<T>& a, const Variable<T>& b);
+
+/// The three with numbers on either side, in whatever a program has them (see ArrayLike): they are
+/// constants.
+template <class T>
+Variable<T> matmul(const Variable<T>& a, const ArrayLike<std::type_identity_t<T>>& b,
+                   MatmulOptions options = {}) {
+  return detail::beside("matmul", a, b, [&](const auto& c) { return matmul(a, c, options); });
+}
+template <class T>
+Variable<T> matmul(const ArrayLike<std::type_identity_t<T>>& a, const Variable<T>& b,
+                   MatmulOptions options = {}) {
+  return detail::beside("matmul", b, a, [&](const auto& c) { return matmul(c, b, options); });
+}
+template <class T>
+Variable<T> dot(const Variable<T>& a, const ArrayLike<std::type_identity_t<T>>& b) {
+  return detail::beside("dot", a, b, [&](const auto& c) { return dot(a, c); });
+}
+template <class T>
+Variable<T> dot(const ArrayLike<std::type_identity_t<T>>& a, const Variable<T>& b) {
+  return detail::beside("dot", b, a, [&](const auto& c) { return dot(c, b); });
+}
+template <class T>
+Variable<T> outer(const Variable<T>& a, const ArrayLike<std::type_identity_t<T>>& b) {
+  return detail::beside("outer", a, b, [&](const auto& c) { return outer(a, c); });
+}
+template <class T>
+Variable<T> outer(const ArrayLike<std::type_identity_t<T>>& a, const Variable<T>& b) {
+  return detail::beside("outer", b, a, [&](const auto& c) { return outer(c, b); });
+}
 
 }  // namespace tapestry

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <limits>
 #include <optional>
 #include <string>
@@ -90,6 +91,9 @@ struct StateSpectrum {
   /// One line on the gradient that was followed, and the most that another could do: the flow, its
   /// half-life, the rate and the largest exponent.
   [[nodiscard]] std::string verdict() const;
+
+  /// Writes the verdict.
+  friend std::ostream& operator<<(std::ostream& out, const StateSpectrum& spectrum);
 };
 
 /// σ_max(W) γ for recurrent weights W of rank 2 and an activation whose slope is at most γ (1 for
