@@ -27,10 +27,10 @@ class StepLayout {
     for (const StepOp<T>& op : p_.ops)
       for (std::size_t i = 0; i < op.in.size(); ++i) {
         last_use[op.in[i]] = std::max(last_use[op.in[i]], op.stage);
-        if (op.info && op.runs.empty() && op.info->saves(i)) saved[op.in[i]] = true;
+        if (backward_reads_input(op, i)) saved[op.in[i]] = true;
       }
     for (const StepOp<T>& op : p_.ops)
-      if (op.info && op.runs.empty() && op.info->saves_output) saved[op.out[0]] = true;
+      if (backward_reads_output(op)) saved[op.out[0]] = true;
     for (const StepProduct& product : p_.products)
       for (const auto* terms : {&product.early, &product.late})
         for (const StepTerm& term : *terms) operand[term.operand] = true;
@@ -71,6 +71,18 @@ class StepLayout {
         p_.moving.push_back(v);
       if (value.gradient == StepPlace::all || is_x) p_.moving_gradients.push_back(v);
     }
+  }
+
+  /// What the backward pass of an op reads: that of its kernel here, or of its own.
+  [[nodiscard]] static bool backward_reads_input(const StepOp<T>& op, std::size_t i) {
+    if (op.kernel) return op.kernel == StepKernel::multiply || op.kernel == StepKernel::standardise;
+    return op.runs.empty() && op.info->saves(i);
+  }
+  [[nodiscard]] static bool backward_reads_output(const StepOp<T>& op) {
+    if (op.kernel)
+      return op.kernel == StepKernel::tanh || op.kernel == StepKernel::sigmoid ||
+             op.kernel == StepKernel::relu || op.kernel == StepKernel::standardise;
+    return op.runs.empty() && op.info->saves_output;
   }
 
   /// The result of a function of a product's part takes its place.

@@ -90,9 +90,11 @@ struct StepKernelsFor {
     });
   }
 
-  static void linear_back(const StepBackward<T>& s) {
+  static void linear_back(const StepBackward<T>& s) {  // the result may be gone
     const Batch p(s.forward.p);
-    unary_back(s, [&](const Batch& g, const Batch&) { return p * g; });
+    for_each(s.forward.rows, s.forward.width, has_gaps(s), [&](std::size_t row, const auto& at) {
+      put(s.d_a, row, at, s.adds_a, p * load(s.g, row, at));
+    });
   }
   static void tanh_back(const StepBackward<T>& s) {
     unary_back(s, [](const Batch& g, const Batch& y) {
