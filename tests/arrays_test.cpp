@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(a_handle_can_be_added_to) {
   auto y = tape.variable({1, 2});
   y += std::vector<float>{1, 1};
   y *= Array<float>{2, 3};
-  y -= y;
+  y -= std::vector<int>{4, 9};
   BOOST_TEST(numbers(y) == (Numbers{0, 0}));
 }
 
@@ -200,6 +200,8 @@ BOOST_AUTO_TEST_CASE(elements_are_taken_by_position) {
   BOOST_CHECK_THROW((void)x[-3], IndexError);
   BOOST_CHECK_THROW((void)x[0][0][0], IndexError);
   BOOST_TEST(numbers(x.slice(1, 0, 1)) == (Numbers{1, 3}));
+  BOOST_CHECK_THROW((void)x.value().at(2, 0), std::exception);
+  BOOST_CHECK_THROW((void)arange<double>(2).at(2), std::exception);
   x[-1][0].backward();
   BOOST_TEST(x.grad()(1, 0) == 1);
   BOOST_TEST(x.grad()(0, 0) == 0);
@@ -247,6 +249,16 @@ BOOST_AUTO_TEST_CASE(numbers_are_targets) {
   BOOST_TEST(huber_loss(x, target, {.reduction = Reduction::sum}).item() == 3);
   const auto bce = binary_cross_entropy_with_logits(x, 1.0F);
   BOOST_TEST(bce.item() == binary_cross_entropy_with_logits(x, tape.ones({3})).item());
+  const auto logits = tape.variable({{1, 2, 3}, {3, 2, 1}}, "logits");
+  const std::vector<int> classes{2, 1};
+  BOOST_TEST(softmax_cross_entropy(logits, classes).item() ==
+             softmax_cross_entropy(logits, Indices{2, 1}).item());
+  BOOST_TEST(nll_loss(logits, std::span(classes)).item() == -2.5);
+  BOOST_TEST(numbers(take(logits, classes, 1)) == (Numbers{3, 2, 1, 2}));
+  BOOST_CHECK_THROW((void)softmax_cross_entropy(logits, std::vector<std::size_t>{3, 0}),
+                    IndexError);
+  BOOST_CHECK_EXCEPTION((void)nll_loss(logits, std::vector<std::vector<int>>{{1}, {1, 2}}),
+                        ShapeError, says("[nll_loss] row 0 has 1 numbers, row 1 has 2"));
   BOOST_TEST(kl_div(x, target).item() == kl_div(x, tape.ones({3})).item());
 }
 

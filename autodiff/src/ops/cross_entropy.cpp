@@ -208,6 +208,8 @@ Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targ
   });
 }
 
-TAPESTRY_INSTANTIATE(softmax_cross_entropy)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Indices&,
+                                     const CrossEntropyOptions<T>&)),
+                        softmax_cross_entropy)
 
 }  // namespace tapestry

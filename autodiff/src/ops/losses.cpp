@@ -191,6 +191,7 @@ TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&,
                                      const BinaryCrossEntropyOptions<T>&)),
                         binary_cross_entropy_with_logits)
 TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Variable<T>&, KlOptions)), kl_div)
-TAPESTRY_INSTANTIATE(nll_loss)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Indices&, const NllOptions<T>&)),
+                        nll_loss)
 
 }  // namespace tapestry

@@ -177,6 +177,7 @@ Variable<T> one_hot(Tape<T>& tape, const Indices& indices, std::size_t count) {
   });
 }
 
-TAPESTRY_INSTANTIATE(take, gather, detail::take_put, scatter_add, one_hot)
+TAPESTRY_INSTANTIATE_AS((Variable<T>(const Variable<T>&, const Indices&, int)), take)
+TAPESTRY_INSTANTIATE(gather, detail::take_put, scatter_add, one_hot)
 
 }  // namespace tapestry

@@ -23,6 +23,13 @@ std::string ragged_text(std::size_t part, const Shape& first, const Shape& other
   return "part 0 has shape " + first.str() + ", part " + number + " has " + other.str();
 }
 
+Indices indices_of(const char* where, const Gathered<std::int64_t>& integers) {
+  if (!integers.problem.empty()) throw ShapeError(where, integers.problem);
+  Indices result(Indices::shape_type(integers.shape.begin(), integers.shape.end()));
+  std::ranges::copy(integers.numbers, result.data());
+  return result;
+}
+
 template <class T>
 Shape Braces<T>::shape(std::string_view where) const {
   if (is_number_) return {};

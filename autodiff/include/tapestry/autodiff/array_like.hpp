@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <ranges>
@@ -168,6 +169,28 @@ class ArrayLike {
 };
 
 namespace detail {
+
+/// Vectors, spans and other ranges of integers, and ranges of them: class numbers and positions.
+template <class R>
+constexpr bool is_integers() {
+  if constexpr (!is_numbers<R>())
+    return false;
+  else if constexpr (std::ranges::range<ElementOf<R>>)
+    return is_integers<ElementOf<R>>();
+  else
+    return std::integral<ElementOf<R>>;
+}
+template <class R>
+concept IntegerRange = is_integers<R>();
+
+/// The integers as an array. Throws ShapeError when rows differ in length.
+Indices indices_of(const char* where, const Gathered<std::int64_t>& integers);
+template <IntegerRange R>
+Indices indices_of(const char* where, const R& range) {
+  Gathered<std::int64_t> integers;
+  gather(range, integers);
+  return indices_of(where, integers);
+}
 
 /// What becomes a constant beside a variable, where a number alone is an operand already.
 template <class X, class T>

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/array_like.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
 namespace tapestry {
@@ -31,5 +32,14 @@ struct CrossEntropyOptions {
 template <class T>
 Variable<T> softmax_cross_entropy(const Variable<T>& logits, const Indices& targets,
                                   const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+
+/// The same with class numbers in a vector, a span or another range of integers.
+template <class T>
+Variable<T> softmax_cross_entropy(
+    const Variable<T>& logits, const detail::IntegerRange auto& targets,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {}) {
+  return softmax_cross_entropy(logits, detail::indices_of("softmax_cross_entropy", targets),
+                               options);
+}
 
 }  // namespace tapestry

@@ -75,6 +75,12 @@ struct NllOptions {
 template <class T>
 Variable<T> nll_loss(const Variable<T>& log_probabilities, const Indices& targets,
                      const NllOptions<std::type_identity_t<T>>& options = {});
+/// The same with class numbers in a vector, a span or another range of integers.
+template <class T>
+Variable<T> nll_loss(const Variable<T>& log_probabilities, const detail::IntegerRange auto& targets,
+                     const NllOptions<std::type_identity_t<T>>& options = {}) {
+  return nll_loss(log_probabilities, detail::indices_of("nll_loss", targets), options);
+}
 
 struct KlOptions {
   /// For the divergence of distributions, averaged over a batch (PyTorch's "batchmean"), take the

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tapestry/autodiff/array.hpp"
+#include "tapestry/autodiff/array_like.hpp"
 #include "tapestry/autodiff/shape.hpp"
 #include "tapestry/autodiff/variable.hpp"
 
@@ -80,6 +81,11 @@ std::vector<Variable<T>> split(const Variable<T>& x, std::size_t sections, int a
 /// names the first one outside.
 template <class T>
 Variable<T> take(const Variable<T>& x, const Indices& indices, int axis = 0);
+/// The same with positions in a vector, a span or another range of integers.
+template <class T>
+Variable<T> take(const Variable<T>& x, const detail::IntegerRange auto& indices, int axis = 0) {
+  return take(x, detail::indices_of("take", indices), axis);
+}
 /// PyTorch's gather: y[i, j, ...] = x[indices[i, j, ...], j, ...] for axis 0, and so on. `indices`
 /// has as many axes as x and the shape of the result; only along `axis` it may be longer than x.
 /// NumPy's `take_along_axis`, but without broadcasting. ShapeError when the indices do not fit,
