@@ -103,7 +103,8 @@ BOOST_AUTO_TEST_CASE(the_page_names_every_function) {
       std::filesystem::path(TAPESTRY_TEST_DIR) / "../autodiff/include/tapestry/autodiff/ops";
   std::size_t count = 0;
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
-    if (file.path().filename() == "losses.hpp") continue;
+    // Losses are made of ops; beside.hpp has no function for users.
+    if (file.path().filename() == "losses.hpp" || file.path().filename() == "beside.hpp") continue;
     std::stringstream content;
     content << std::ifstream(file.path()).rdbuf();
     const std::string header = content.str();
