@@ -94,11 +94,10 @@ Case cross_entropy(Generator& generator) {
 }
 
 using Make = Case (*)(Generator&);
-const std::map<std::string, Make> cases{
-    {"linear", &linear},
-    {"recurrent_sequence", &any_recurrent},
-    {"softmax_cross_entropy", &cross_entropy},
-    {"standardise", &normed}};
+const std::map<std::string, Make> cases{{"linear", &linear},
+                                        {"recurrent_sequence", &any_recurrent},
+                                        {"softmax_cross_entropy", &cross_entropy},
+                                        {"standardise", &normed}};
 
 struct Outcome {
   std::vector<Array<double>> numbers;  // value and gradients

@@ -95,10 +95,8 @@ std::shared_ptr<const StepProgram<T>> make_program(const Config& c) {
                                 : c.kind == Kind::rnn_relu    ? Activation::relu
                                 : c.kind == Kind::rnn_sigmoid ? Activation::sigmoid
                                                               : Activation::identity;
-  return program_of<cells::RNN<T>, T>(RNNOptions<T>{.input_size = c.inputs,
-                                                    .hidden_size = c.units,
-                                                    .activation = activation,
-                                                    .bias = c.bias});
+  return program_of<cells::RNN<T>, T>(RNNOptions<T>{
+      .input_size = c.inputs, .hidden_size = c.units, .activation = activation, .bias = c.bias});
 }
 
 /// The outputs of the layer, whose program is made once.
@@ -278,11 +276,13 @@ BOOST_AUTO_TEST_CASE(architectures_agree) {
     const bool two = kernel <= static_cast<std::size_t>(StepKernel::multiply);
     const auto& kernels = step_kernels<float>(architecture);
     const StepForward<float> call{
-        rows,    n,     rows_of(a), !two ? StepRows<float>{} : StepRows<float>{b.data(), repeats ? 0 : n},
-        repeats, 0.75F, 0.5F,       rows_of(y)};
+        rows,       n,
+        rows_of(a), !two ? StepRows<float>{} : StepRows<float>{b.data(), repeats ? 0 : n},
+        repeats,    0.75F,
+        0.5F,       rows_of(y)};
     (*kernels.forward[kernel])(call);
-    (*kernels.backward[kernel])({call, rows_of(g), rows_of(d_a), false,
-                                 two ? rows_of(d_b) : StepRows<float>{}, !repeats});
+    (*kernels.backward[kernel])(
+        {call, rows_of(g), rows_of(d_a), false, two ? rows_of(d_b) : StepRows<float>{}, !repeats});
     kernels.column_sums({rows, n, g.data(), n, sums.data(), false});
     return std::array{y, d_a, d_b, sums};
   };

@@ -25,9 +25,8 @@ std::shared_ptr<const layers::StepProgram<T>> program_of(const auto& options) {
 /// Operands are x, weight_ih, weight_hh, then bias_ih and bias_hh if there are biases, and then the
 /// initial states if there are any. The output, and the last states.
 template <class T>
-std::array<Variable<T>, 3> run_program(
-    const std::shared_ptr<const layers::StepProgram<T>>& program, std::span<const Variable<T>> in,
-    bool reverse) {
+std::array<Variable<T>, 3> run_program(const std::shared_ptr<const layers::StepProgram<T>>& program,
+                                       std::span<const Variable<T>> in, bool reverse) {
   constexpr std::array names{"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
   const std::size_t parameters = program->parameters.size();
   const bool initial = in.size() > 1 + parameters;
@@ -35,10 +34,10 @@ std::array<Variable<T>, 3> run_program(
   std::size_t count = 1;
   for (std::size_t k = 1 + parameters; k < in.size(); ++k) inputs[count++] = in[k];
   for (const std::string& name : program->parameters)
-    inputs[count++] = in[1 + static_cast<std::size_t>(std::ranges::find(names, name) -
-                                                      names.begin())];
-  const auto results = layers::apply_sequence(
-      program, {}, initial, reverse, std::span<const Variable<T>>(inputs).first(count));
+    inputs[count++] =
+        in[1 + static_cast<std::size_t>(std::ranges::find(names, name) - names.begin())];
+  const auto results = layers::apply_sequence(program, {}, initial, reverse,
+                                              std::span<const Variable<T>>(inputs).first(count));
   return {results[0], results[1], results[2]};
 }
 
