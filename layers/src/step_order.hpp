@@ -39,7 +39,9 @@ class StepOrder {
       for (const std::size_t part : product.parts) known[part] = false;
     }
     std::vector<StepOp<T>> sorted;
-    while (settle_products(known) | settle_ops(known, sorted)) {
+    for (bool settled = true; settled;) {
+      const bool products = settle_products(known), ops = settle_ops(known, sorted);
+      settled = products || ops;
     }
     p_.ops = std::move(sorted);
     std::ranges::stable_sort(p_.ops, {}, &StepOp<T>::stage);
