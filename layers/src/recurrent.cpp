@@ -84,6 +84,8 @@ class KeepingNamed {
   std::vector<Variable<T>>* before_;
 };
 
+}  // namespace
+
 /// A list of variables that needs no memory from the heap while it is short.
 template <class T>
 class ShortList {
@@ -100,8 +102,6 @@ class ShortList {
   std::pmr::monotonic_buffer_resource memory_{buffer_.data(), buffer_.size()};
   std::pmr::vector<Variable<T>> list_;
 };
-
-}  // namespace
 
 /// One call of a layer.
 template <class T>

@@ -16,6 +16,17 @@
 #include "tapestry/autodiff/tape.hpp"
 
 namespace tapestry {
+namespace detail {
+
+/// The leaves of parameters on the tape of y.
+template <class T>
+struct ParameterUses {
+  std::vector<Variable<T>> leaves;
+  std::vector<std::size_t> which;  // position of the parameter of each
+};
+
+}  // namespace detail
+
 namespace {
 
 using detail::Position;
@@ -208,21 +219,15 @@ Variable<T> hessian_vector_product(const Variable<T>& y, const Variable<T>& x, c
 
 namespace {
 
-/// The leaves of parameters on the tape of y.
 template <class T>
-struct Uses {
-  std::vector<Variable<T>> leaves;
-  std::vector<std::size_t> which;  // position of the parameter of each
-};
-
-template <class T>
-Uses<T> uses_of(const char* op, const Variable<T>& y, const ParameterList<T>& parameters) {
+detail::ParameterUses<T> uses_of(const char* op, const Variable<T>& y,
+                                 const ParameterList<T>& parameters) {
   TapeState<T>& state = y.state(op);
   std::unordered_map<const Parameter<T>*, std::size_t> positions;
   for (std::size_t i = 0; i < parameters.size(); ++i)
     if (!positions.try_emplace(parameters[i], i).second)
       throw ArgumentError(op, "parameter '" + parameters[i]->name() + "' is given twice");
-  Uses<T> uses;
+  detail::ParameterUses<T> uses;
   for (std::uint32_t entry = 0; entry < state.entries.size(); ++entry) {
     if (state.entries[entry].vacant) continue;
     const auto found = positions.find(state.parameter_of(state.entries[entry]));
@@ -238,7 +243,8 @@ Uses<T> uses_of(const char* op, const Variable<T>& y, const ParameterList<T>& pa
 
 /// A vector for each use, as a constant.
 template <class T>
-std::vector<Variable<T>> vectors_of(const char* op, TapeState<T>& state, const Uses<T>& uses,
+std::vector<Variable<T>> vectors_of(const char* op, TapeState<T>& state,
+                                    const detail::ParameterUses<T>& uses,
                                     const ParameterList<T>& parameters,
                                     const std::vector<Array<T>>& v) {
   if (v.size() != parameters.size())
@@ -260,7 +266,7 @@ std::vector<Variable<T>> vectors_of(const char* op, TapeState<T>& state, const U
 
 /// Sums over the uses of each parameter.
 template <class T>
-std::vector<Variable<T>> by_parameter(TapeState<T>& state, const Uses<T>& uses,
+std::vector<Variable<T>> by_parameter(TapeState<T>& state, const detail::ParameterUses<T>& uses,
                                       const ParameterList<T>& parameters,
                                       const std::vector<Variable<T>>& parts) {
   std::vector<Variable<T>> sums(parameters.size());
@@ -280,7 +286,7 @@ std::vector<Variable<T>> gradients(const Variable<T>& y,
                                    const ParameterList<std::type_identity_t<T>>& parameters,
                                    GradientOptions options) {
   TapeState<T>& state = y.state("gradients");
-  const Uses<T> uses = uses_of<T>("gradients", y, parameters);
+  const detail::ParameterUses<T> uses = uses_of<T>("gradients", y, parameters);
   return results_of(state, options, [&] {
     return by_parameter(state, uses, parameters, gradients(y, Variables<T>(uses.leaves), options));
   });
@@ -290,7 +296,7 @@ template <class T>
 Variable<T> jvp(const Variable<T>& y, const ParameterList<std::type_identity_t<T>>& parameters,
                 const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options) {
   TapeState<T>& state = y.state("jvp");
-  const Uses<T> uses = uses_of<T>("jvp", y, parameters);
+  const detail::ParameterUses<T> uses = uses_of<T>("jvp", y, parameters);
   return results_of(state, options, [&] {
     const auto vectors = vectors_of("jvp", state, uses, parameters, v);
     return std::vector{jvp(y, Variables<T>(uses.leaves), Variables<T>(vectors), options)};
@@ -301,7 +307,7 @@ template <class T>
 Variable<T> jacobian(const Variable<T>& y, Parameter<std::type_identity_t<T>>& parameter,
                      GradientOptions options) {
   TapeState<T>& state = y.state("jacobian");
-  const Uses<T> uses = uses_of<T>("jacobian", y, {&parameter});
+  const detail::ParameterUses<T> uses = uses_of<T>("jacobian", y, {&parameter});
   return results_of(state, options, [&] {
     Variable<T> sum;
     for (const Variable<T>& use : uses.leaves) {
@@ -318,7 +324,7 @@ std::vector<Variable<T>> hessian_vector_product(
     const std::vector<Array<std::type_identity_t<T>>>& v, GradientOptions options) {
   const char* op = "hessian_vector_product";
   TapeState<T>& state = y.state(op);
-  const Uses<T> uses = uses_of<T>(op, y, parameters);
+  const detail::ParameterUses<T> uses = uses_of<T>(op, y, parameters);
   return results_of(state, options, [&] {
     const auto vectors = vectors_of(op, state, uses, parameters, v);
     return by_parameter(
