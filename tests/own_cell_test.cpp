@@ -318,6 +318,63 @@ BOOST_AUTO_TEST_CASE(say_what_is_wrong) {
            "keep the shape (in odd)"));
 }
 
+namespace {
+
+/// Ops of a user's own, named as ops of the library that are run by other means.
+struct LeakyRelu {
+  static constexpr auto name = "relu";
+  static constexpr tapestry::Saves saves = tapestry::save_inputs;
+  auto forward(const auto& x) const { return maximum(x, 0.0) + 0.1 * minimum(x, 0.0); }
+  auto backward(const auto& g, const auto& x) const { return g * (0.1 + 0.9 * (x > 0.0)); }
+};
+struct NoisySum {
+  static constexpr auto name = "add";
+  static constexpr tapestry::Saves saves = tapestry::save_nothing;
+  auto forward(const auto& a, const auto& b) const { return a + 2.0 * b; }
+  auto backward(tapestry::Wrt<0>, const auto& g) const { return g; }
+  auto backward(tapestry::Wrt<1>, const auto& g) const { return 2.0 * g; }
+};
+
+struct Namesakes {
+  static constexpr auto name = "namesakes";
+  static constexpr std::array gates{"h"};
+  static constexpr std::array states{"h"};
+  auto step(const auto& w, const auto& x, const auto& state) const {
+    const auto y = tapestry::apply(NoisySum{}, w.input(x), w.hidden(state[0]));
+    return std::array{tapestry::apply(LeakyRelu{}, tanh(y)).named("h")};
+  }
+};
+
+/// A step that watches its gradients.
+struct Hooked {
+  static constexpr auto name = "hooked";
+  static constexpr std::array gates{"h"};
+  static constexpr std::array states{"h"};
+  int* calls = nullptr;
+  auto step(const auto& w, const auto& x, const auto& state) const {
+    const auto y = tanh(w.input(x) + w.hidden(state[0]));
+    y.register_hook([calls = calls](const auto&) { ++*calls; });
+    return std::array{y * 2.0};
+  }
+};
+
+}  // namespace
+
+// An op is known by what it is, and not by its name.
+BOOST_AUTO_TEST_CASE(ops_of_the_same_name_are_not_taken_for_those_of_the_library) {
+  Recurrent<Namesakes, double> layer({.input_size = 3, .hidden_size = 5});
+  expect_same(layer, "namesakes", sample<double>({4, 3, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(hooks_of_a_step_are_called) {
+  int calls = 0;
+  Recurrent<Hooked, double> layer({.input_size = 2, .hidden_size = 3}, Hooked{&calls});
+  BOOST_TEST(layer.why_not_fused().find("hook") != std::string::npos, layer.why_not_fused());
+  Tape<double> tape;
+  sum(layer(tape.variable(sample<double>({4, 1, 2}))).output).backward();
+  BOOST_TEST(calls == 4);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(allocate_nothing_in_a_steady_step, Cell, Cells) {
   Recurrent<Cell, float> layer({.input_size = 3, .hidden_size = 9, .num_layers = 2});
   const Array<float> input = sample<float>({6, 4, 3});

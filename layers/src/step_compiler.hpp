@@ -142,7 +142,7 @@ class StepCompiler {
   void join_products() {
     for (std::size_t k = 0; k < p_.ops.size();) {
       const StepOp<T>& op = p_.ops[k];
-      if (op.info && op.info->name == "add" && op.in[0] != op.in[1] && is_product(op.in[0]) &&
+      if (op.kernel == StepKernel::add && op.in[0] != op.in[1] && is_product(op.in[0]) &&
           is_product(op.in[1]) && p_.uses_of(op.in[0]) == 1 && p_.uses_of(op.in[1]) == 1 &&
           p_.values[op.in[0]].shape == p_.values[op.in[1]].shape) {
         const auto a = product_of(op.in[0]), b = product_of(op.in[1]);
@@ -157,6 +157,7 @@ class StepCompiler {
       }
     }
   }
+
   /// Neighbouring parts that multiply the same are one product again, whose parts ops read where
   /// they are.
   void group_products() {
@@ -190,7 +191,7 @@ class StepCompiler {
       const auto later = std::ranges::find_if(p_.ops, [&](const StepOp<T>& op) {
         return adds_row(op) && op.in[op.swapped ? 1 : 0] == sum;
       });
-      if (later == p_.ops.end() || later->repeats != p_.ops[k].repeats) continue;
+      if (later == p_.ops.end()) continue;
       std::size_t& row = later->in[later->swapped ? 0 : 1];
       StepOp<T>& first = p_.ops[k];
       const std::size_t first_row = first.in[first.swapped ? 0 : 1];

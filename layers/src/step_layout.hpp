@@ -249,10 +249,6 @@ class StepLayout {
     return false;
   }
 
-  [[nodiscard]] bool is_product(std::size_t v) const {
-    return p_.values[v].source == StepSource::product;
-  }
-
   StepProgram<T>& p_;
 };
 

@@ -114,7 +114,6 @@ struct StepProduct {
   std::vector<StepTerm> late = {};
   std::vector<StepBias> biases = {};
   std::size_t stage = stage::first;
-  std::size_t early_stage = stage::before;
 };
 
 /// A value that the step has given a name.

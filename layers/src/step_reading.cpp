@@ -8,8 +8,10 @@
 #include <string_view>
 #include <utility>
 
+#include "standardise.hpp"
 #include "tapestry/autodiff/detail/instantiate.hpp"
 #include "tapestry/autodiff/error.hpp"
+#include "tapestry/autodiff/ops.hpp"
 
 namespace tapestry::layers {
 namespace {
@@ -24,11 +26,41 @@ std::string title_of(const StepRecording<T>& r, std::uint32_t entry) {
   return "op '" + op + (op == name ? "'" : "' ('" + name + "')");
 }
 
-/// Ops that only move numbers.
-bool moves_numbers(std::string_view op) {
-  constexpr std::array<std::string_view, 9> names{
-      "slice", "split", "concatenate", "reshape", "flip", "repeat", "permute", "stack", "select"};
-  return std::ranges::find(names, op) != names.end();
+/// An op of the library that a program runs by other means than its own: by a kernel of the steps,
+/// or as a move of columns if there is no kernel.
+template <class T>
+struct KnownOp {
+  const detail::OpInfo<T>* info;
+  std::optional<StepKernel> kernel;
+};
+
+/// They are found by applying them, and known by their tables: a user's op may have the same name.
+template <class T>
+std::array<KnownOp<T>, 18> find_known_ops() {
+  Tape<T> tape;
+  const Variable<T> x(tape.state(), tape.state().add_leaf({2, 2}, Role::input, true, "x"));
+  std::fill_n(tape.state().entries[x.index()].data, 4, T{1});
+  const auto known = [&](const Variable<T>& y, std::optional<StepKernel> kernel) {
+    return KnownOp<T>{tape.state().nodes[tape.state().entries[y.index()].node].info, kernel};
+  };
+  const std::vector<Variable<T>> two{x, x};
+  return {{known(x + x, StepKernel::add), known(x - x, StepKernel::subtract),
+           known(x * x, StepKernel::multiply), known(-x, StepKernel::linear),
+           known(x + 1, StepKernel::linear), known(1 - x, StepKernel::linear),
+           known(2 * x, StepKernel::linear), known(tanh(x), StepKernel::tanh),
+           known(sigmoid(x), StepKernel::sigmoid), known(relu(x), StepKernel::relu),
+           known(standardise(x), StepKernel::standardise), known(slice(x, 1, 0, 1), std::nullopt),
+           known(split(x, 2, 1)[0], std::nullopt), known(concatenate(two, 1), std::nullopt),
+           known(stack(two, 1), std::nullopt), known(reshape(x, {2, 2, 1}), std::nullopt),
+           known(flip(x, 1), std::nullopt), known(transpose(x), std::nullopt)}};
+}
+
+/// The one with this table; null if there is none.
+template <class T>
+const KnownOp<T>* known_op(const detail::OpInfo<T>* info) {
+  static const auto all = find_known_ops<T>();
+  const auto found = std::ranges::find(all, info, &KnownOp<T>::info);
+  return found == all.end() ? nullptr : &*found;
 }
 
 /// Runs an op's forward on numbers of its own.
@@ -131,43 +163,23 @@ bool rows_are_independent(const RecordedStep<T>& recorded, const StepOp<T>& op) 
   return true;
 }
 
-/// The kernel that stands for an op of that name.
-std::optional<StepKernel> kernel_of(std::string_view op) {
-  constexpr std::array<std::pair<std::string_view, StepKernel>, 11> kernels{
-      {{"add", StepKernel::add},
-       {"subtract", StepKernel::subtract},
-       {"multiply", StepKernel::multiply},
-       {"negative", StepKernel::linear},
-       {"add_scalar", StepKernel::linear},
-       {"subtract_from_scalar", StepKernel::linear},
-       {"multiply_scalar", StepKernel::linear},
-       {"tanh", StepKernel::tanh},
-       {"sigmoid", StepKernel::sigmoid},
-       {"relu", StepKernel::relu},
-       {"standardise", StepKernel::standardise}}};
-  for (const auto& [name, kernel] : kernels)
-    if (name == op) return kernel;
-  return std::nullopt;
-}
-
-/// Chooses the kernel for an op on rows, if there is one for such operands.
+/// Runs an op by the kernel, if that takes such operands.
 template <class T>
-void choose_kernel(const RecordedStep<T>& recorded, StepOp<T>& op) {
+void choose_kernel(const RecordedStep<T>& recorded, StepKernel kernel, StepOp<T>& op) {
   const std::vector<StepValue>& values = recorded.values;
   const StepValue& y = values[op.out[0]];
-  const auto kernel = kernel_of(op.info->name);
-  if (!kernel || !y.has_rows) return;
+  if (!y.has_rows) return;
   const auto is_whole = [&](std::size_t i) { return values[op.in[i]].shape == y.shape; };
   const auto is_row = [&](std::size_t i) {
     return !values[op.in[i]].has_rows && values[op.in[i]].width == y.width;
   };
   const bool two = op.in.size() == 2;
-  const bool commutes = *kernel == StepKernel::add || *kernel == StepKernel::multiply;
+  const bool commutes = kernel == StepKernel::add || kernel == StepKernel::multiply;
   op.swapped = two && commutes && is_row(0) && is_whole(1);
   op.repeats = op.swapped || (two && is_whole(0) && is_row(1));
   if (!op.repeats && (!is_whole(0) || (two && !is_whole(1)))) return;
-  if (*kernel == StepKernel::standardise) op.p = static_cast<T>(*static_cast<const double*>(op.op));
-  if (*kernel == StepKernel::linear) {  // its numbers, from what it makes of 0 and of 1
+  if (kernel == StepKernel::standardise) op.p = static_cast<T>(*static_cast<const double*>(op.op));
+  if (kernel == StepKernel::linear) {  // its numbers, from what it makes of 0 and of 1
     Trial<T> trial(*op.info, op.op, recorded.shapes(op.in, 2), recorded.shapes(op.out, 2));
     trial.inputs[0][1] = 1;
     trial.run();
@@ -195,7 +207,8 @@ std::vector<Shape> RecordedStep<T>::shapes(std::span<const std::size_t> of,
 template <class T>
 void RecordedStep<T>::classify(StepOp<T>& op) const {
   const std::string title = title_of(r, static_cast<std::uint32_t>(op.out[0]));
-  if (moves_numbers(op.info->name)) {
+  const KnownOp<T>* known = known_op(op.info);
+  if (known && !known->kernel) {
     const auto runs = find_runs(*this, op);
     if (!runs) throw Obstacle{title + " moves numbers from one sequence to another"};
     op.runs = *runs;
@@ -207,7 +220,7 @@ void RecordedStep<T>::classify(StepOp<T>& op) const {
   for (const std::size_t v : op.in) rows |= values[v].has_rows;
   if (rows != values[op.out[0]].has_rows || (rows && !rows_are_independent(*this, op)))
     throw Obstacle{title + " mixes the sequences of the batch"};
-  choose_kernel(*this, op);
+  if (known) choose_kernel(*this, *known->kernel, op);
 }
 
 template <class T>
@@ -218,6 +231,7 @@ std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecordin
   if (tape.entries.size() != twin.entries.size() || tape.nodes.size() != twin.nodes.size() ||
       tape.edges != twin.edges)
     throw differ();
+  if (!tape.hooks.empty()) throw Obstacle{"the step registers a hook on a gradient"};
   std::vector<StepValue> values(tape.entries.size());
   for (std::uint32_t e = 0; e < tape.entries.size(); ++e) {
     const detail::Entry<T>&a = tape.entries[e], &b = twin.entries[e];
@@ -226,6 +240,7 @@ std::vector<StepValue> find_values(const StepRecording<T>& r, const StepRecordin
     v.shape = a.shape;
     v.has_rows = !(a.shape == b.shape);
     if (a.node != b.node) throw differ();
+    if (a.retain_grad) throw Obstacle{title_of(r, e) + " is to retain its gradient"};
     if (v.has_rows) {
       Shape shape = a.shape;
       if (shape.rank() > 0) shape[0] = recorded_batch + 1;
