@@ -85,6 +85,41 @@ class ActivationFunction {
   Functions* functions_ = nullptr;
 };
 
+/// The two activations of gated cells, and what follows from them.
+struct GateActivations {
+  ActivationFunction activation;            ///< of the candidate, in place of tanh
+  ActivationFunction recurrent_activation;  ///< of the gates, in place of the sigmoid
+
+  explicit GateActivations(const auto& o)
+      : activation(o.activation), recurrent_activation(o.recurrent_activation) {}
+
+  /// Throws ArgumentError when one is a function and empty, or takes variables of another type.
+  template <class T>
+  static void check(const std::string& kind, const auto& o) {
+    o.activation.template check<T>(kind, "activation");
+    o.recurrent_activation.template check<T>(kind, "recurrent_activation");
+  }
+
+  [[nodiscard]] std::string why_not_fused() const {
+    const std::string first = activation.why_not_fused();
+    return first.empty() ? recurrent_activation.why_not_fused() : first;
+  }
+
+ protected:
+  /// Whether they are tanh and the sigmoid.
+  [[nodiscard]] bool are_usual() const {
+    return activation.name() == Activation::tanh &&
+           recurrent_activation.name() == Activation::sigmoid;
+  }
+  /// The same cell with these.
+  template <class Cell>
+  static Cell with_usual(Cell cell) {
+    cell.activation = Activation::tanh;
+    cell.recurrent_activation = Activation::sigmoid;
+    return cell;
+  }
+};
+
 extern template Variable<float> ActivationFunction::operator()(const Variable<float>&) const;
 extern template Variable<double> ActivationFunction::operator()(const Variable<double>&) const;
 extern template void ActivationFunction::check<float>(const std::string&, const char*) const;

@@ -40,7 +40,7 @@ struct GRUCellOptions {
 namespace cells {
 
 /// The equations of a gated recurrent unit (Cho et al. 2014).
-struct GRU {
+struct GRU : GateActivations {
   using Options = GRUOptions;
   static constexpr auto name = "gru";
   static constexpr std::array gates{"r", "z", "n"};
@@ -48,13 +48,8 @@ struct GRU {
   static constexpr std::size_t norm_gates = 2;
 
   bool reset_after;
-  ActivationFunction activation;
-  ActivationFunction recurrent_activation;
 
-  explicit GRU(const auto& o)
-      : reset_after(o.reset_after),
-        activation(o.activation),
-        recurrent_activation(o.recurrent_activation) {}
+  explicit GRU(const auto& o) : GateActivations(o), reset_after(o.reset_after) {}
 
   auto step(const auto& w, const auto& x, const auto& state) const {
     const auto& [h] = state;
@@ -68,29 +63,11 @@ struct GRU {
     return std::array{((1 - z) * n + z * h).named("h")};
   }
 
-  [[nodiscard]] std::string why_not_fused() const {
-    const std::string first = activation.why_not_fused();
-    return first.empty() ? recurrent_activation.why_not_fused() : first;
-  }
   [[nodiscard]] StepAccelerator accelerator() const {
-    const bool plain = reset_after && activation.name() == Activation::tanh &&
-                       recurrent_activation.name() == Activation::sigmoid;
-    return plain ? StepAccelerator::gru : StepAccelerator::none;
+    return reset_after && are_usual() ? StepAccelerator::gru : StepAccelerator::none;
   }
   /// The same with activations that go by name.
-  [[nodiscard]] GRU recordable() const {
-    GRU cell = *this;
-    cell.activation = Activation::tanh;
-    cell.recurrent_activation = Activation::sigmoid;
-    return cell;
-  }
-
-  /// Throws ArgumentError when an option does not fit.
-  template <class T>
-  static void check(const std::string& kind, const auto& o) {
-    o.activation.template check<T>(kind, "activation");
-    o.recurrent_activation.template check<T>(kind, "recurrent_activation");
-  }
+  [[nodiscard]] GRU recordable() const { return with_usual(*this); }
 };
 
 }  // namespace cells

@@ -46,7 +46,7 @@ namespace cells {
 
 /// The equations of a long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate
 /// of Gers, Schmidhuber and Cummins 2000).
-struct LSTM {
+struct LSTM : GateActivations {
   using Options = LSTMOptions;
   static constexpr auto name = "lstm";
   static constexpr std::array gates{"i", "f", "g", "o"};
@@ -54,13 +54,8 @@ struct LSTM {
   static constexpr std::size_t norm_gates = 4;
 
   bool peephole;
-  ActivationFunction activation;
-  ActivationFunction recurrent_activation;
 
-  explicit LSTM(const auto& o)
-      : peephole(o.peephole),
-        activation(o.activation),
-        recurrent_activation(o.recurrent_activation) {}
+  explicit LSTM(const auto& o) : GateActivations(o), peephole(o.peephole) {}
 
   auto step(const auto& w, const auto& x, const auto& state) const {
     const auto& [h, c] = state;
@@ -74,29 +69,17 @@ struct LSTM {
     return std::array{w.projected(o * activation(w.normed(next_c))).named("h"), next_c};
   }
 
-  [[nodiscard]] std::string why_not_fused() const {
-    const std::string first = activation.why_not_fused();
-    return first.empty() ? recurrent_activation.why_not_fused() : first;
-  }
   [[nodiscard]] StepAccelerator accelerator() const {
-    const bool plain = !peephole && activation.name() == Activation::tanh &&
-                       recurrent_activation.name() == Activation::sigmoid;
-    return plain ? StepAccelerator::lstm : StepAccelerator::none;
+    return !peephole && are_usual() ? StepAccelerator::lstm : StepAccelerator::none;
   }
   /// The same with activations that go by name.
-  [[nodiscard]] LSTM recordable() const {
-    LSTM cell = *this;
-    cell.activation = Activation::tanh;
-    cell.recurrent_activation = Activation::sigmoid;
-    return cell;
-  }
+  [[nodiscard]] LSTM recordable() const { return with_usual(*this); }
 
   /// Throws ArgumentError when an option does not fit.
   template <class T>
   static void check(const std::string& kind, const auto& o) {
     check_sizes(kind, o.hidden_size, o.proj_size, o.forget_bias, o.bias);
-    o.activation.template check<T>(kind, "activation");
-    o.recurrent_activation.template check<T>(kind, "recurrent_activation");
+    GateActivations::check<T>(kind, o);
   }
 
  private:

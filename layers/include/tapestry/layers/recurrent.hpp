@@ -161,7 +161,7 @@ class RecurrentLayer : public Layer {
   LayerResult<T> run(const Variable<T>& x, std::span<const Variable<T>> initial,
                      const Lengths* lengths);
   /// From carried arrays.
-  LayerResult<T> run(const Variable<T>& x, std::span<Array<T>* const> carried,
+  LayerResult<T> run(const Variable<T>& x, std::span<const Array<T>* const> carried,
                      const Lengths* lengths);
 
   /// O of a layer that computes an output of its own from each state; 0 if it does not.
@@ -259,8 +259,8 @@ class Recurrent : public RecurrentLayer<T> {
   }
   Result from_carry(const Variable<T>& x, const Carry& carry, const Lengths* lengths) {
     if (carry.empty()) return from_zeros(x, lengths);
-    const auto arrays = const_cast<Carry&>(carry).arrays();  // which are only read
-    return result(this->run(x, std::span<Array<T>* const>(arrays), lengths));
+    const auto arrays = carry.arrays();
+    return result(this->run(x, std::span<const Array<T>* const>(arrays), lengths));
   }
 };
 

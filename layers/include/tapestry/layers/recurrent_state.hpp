@@ -32,7 +32,7 @@ struct HiddenCarry {
   Array<T> h = Array<T>::from_shape({0});  ///< (L·D, B, H)
 
   [[nodiscard]] bool empty() const { return h.size() == 0; }
-  [[nodiscard]] std::array<Array<T>*, 1> arrays() { return {&h}; }
+  [[nodiscard]] std::array<const Array<T>*, 1> arrays() const { return {&h}; }
 
   /// Lets `bundle` save it: `named("carry", carry)`.
   void visit(auto&& part) { part("h", h); }
@@ -45,7 +45,7 @@ struct CellCarry {
   Array<T> c = Array<T>::from_shape({0});  ///< (L·D, B, H)
 
   [[nodiscard]] bool empty() const { return h.size() == 0 && c.size() == 0; }
-  [[nodiscard]] std::array<Array<T>*, 2> arrays() { return {&h, &c}; }
+  [[nodiscard]] std::array<const Array<T>*, 2> arrays() const { return {&h, &c}; }
 
   /// Lets `bundle` save it: `named("carry", carry)`.
   void visit(auto&& part) {
@@ -62,8 +62,8 @@ struct PartsCarry {
   [[nodiscard]] bool empty() const {
     return std::ranges::all_of(parts, [](const auto& a) { return a.size() == 0; });
   }
-  [[nodiscard]] std::array<Array<T>*, n> arrays() {
-    std::array<Array<T>*, n> all;
+  [[nodiscard]] std::array<const Array<T>*, n> arrays() const {
+    std::array<const Array<T>*, n> all;
     for (std::size_t k = 0; k < n; ++k) all[k] = &parts[k];
     return all;
   }
