@@ -11,6 +11,7 @@
 
 #include "allocations.hpp"
 #include "errors.hpp"
+#include "fused_layers.hpp"
 #include "layer_checks.hpp"
 #include "tapestry/autodiff.hpp"
 #include "tapestry/layers.hpp"
@@ -46,42 +47,12 @@ Layer make(std::size_t layers, bool both, double dropout = 0, bool bias = true,
                 .learned_initial_state = learned});
 }
 
-/// How many ops of each name a tape has recorded.
-template <class T>
-std::map<std::string, std::size_t> ops_on(const Tape<T>& tape) {
-  std::map<std::string, std::size_t> count;
-  for (const auto& node : tape.state().nodes) ++count[std::string(node.info->name)];
-  return count;
-}
+/// Largest difference between a fused layer and its steps.
+constexpr double bound = 1e-13;
 
-template <class T>
-bool has_sequence(const Tape<T>& tape) {
-  for (const auto& [name, count] : ops_on(tape))
-    if (name.ends_with("_sequence")) return true;
-  return false;
-}
-
-/// Output, last state, and the gradients by x and all parameters, one after another.
-template <class Layer, class... Args>
-std::vector<Array<double>> run(Layer& layer, bool primitive, const Array<double>& input,
-                               const Args&... args) {
-  Tape<double> tape;
-  tape.set_primitive(primitive);
-  tapestry::seed(3);
-  for (auto* p : parameters(layer)) p->zero_grad();
-  const auto x = tape.variable(input);
-  const auto [output, state] = layer(x, args...);
-  const auto loss = sum(square(output)) + sum(sin(state.h));
-  loss.backward();
-  std::vector<Array<double>> results{output.value(), state.h.value(), x.grad()};
-  for (auto* p : parameters(layer)) results.push_back(p->grad());
-  BOOST_TEST(has_sequence(tape) != primitive);
-  return results;
-}
-
-void expect_same(const std::vector<Array<double>>& a, const std::vector<Array<double>>& b) {
-  BOOST_REQUIRE(a.size() == b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) BOOST_TEST(relative_difference(a[i], b[i]) < 1e-13);
+template <class Layer>
+void expect_same(Layer& layer, const Array<double>& x, const auto&... args) {
+  expect_fused_is_steps(layer, "fused", bound, x, args...);
 }
 
 }  // namespace
@@ -105,15 +76,15 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(give_what_primitive_ops_give, Layer, Layers) {
     for (const double dropout : {0.0, 0.4})
       for (const bool bias : {true, false}) {
         Layer layer = make<Layer>(2, both, dropout, bias);
-        expect_same(run(layer, false, x), run(layer, true, x));
+        expect_same(layer, x);
       }
   Layer learned = make<Layer>(2, true, 0, true, true);
   for (auto* p : parameters(learned)) p->value() = sample<double>({1}).at(0) * p->value() + 0.1;
-  expect_same(run(learned, false, x), run(learned, true, x));
-  expect_same(run(learned, false, x, Lengths{5, 5}), run(learned, true, x, Lengths{5, 5}));
+  expect_same(learned, x);
+  expect_same(learned, x, Lengths{5, 5});
   Tape<double> tape;
   const auto carry = learned(tape.constant(x)).state.carry();
-  expect_same(run(learned, false, x, carry), run(learned, true, x, carry));
+  expect_same(learned, x, carry);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(let_gradients_into_a_given_state, Layer, Layers) {
@@ -139,8 +110,8 @@ BOOST_AUTO_TEST_CASE(fuse_with_every_option) {
     Tape<double> tape;
     layer(tape.constant(x));
     BOOST_TEST(has_sequence(tape), what);
-    expect_same(run(layer, false, x), run(layer, true, x));
-    expect_same(run(layer, false, x, Lengths{1, 3}), run(layer, true, x, Lengths{1, 3}));
+    expect_same(layer, x);
+    expect_same(layer, x, Lengths{1, 3});
   };
   const std::size_t i = 3, h = 4;
   expect(LSTM<double>({.input_size = i, .hidden_size = h}), "plain");
@@ -206,7 +177,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(fuse_sequences_that_end_early, Layer, Layers) {
   BOOST_TEST(!fused({0, 0}, 0));
   const Array<double> x = sample<double>({5, 4, 3});
   for (const Lengths& lengths : {Lengths{5, 2, 4, 4}, Lengths{1, 0, 3, 5}, Lengths{2, 2, 1, 0}})
-    expect_same(run(layer, false, x, lengths), run(layer, true, x, lengths));
+    expect_same(layer, x, lengths);
 }
 
 // What readers see
