@@ -418,7 +418,8 @@ LayerResult<T> RecurrentLayer<T>::run(const Variable<T>& x, std::span<const Vari
 }
 
 template <class T>
-LayerResult<T> RecurrentLayer<T>::run(const Variable<T>& x, std::span<const Array<T>* const> carried,
+LayerResult<T> RecurrentLayer<T>::run(const Variable<T>& x,
+                                      std::span<const Array<T>* const> carried,
                                       const Lengths* lengths) {
   return detail::attempt(x.state(cell_.name), [&] {
     States<T> state;
